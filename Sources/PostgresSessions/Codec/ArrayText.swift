@@ -1,0 +1,111 @@
+/// An array's text, `{1,NULL,"a \"b\""}` with any number of dimensions, taken apart.
+struct ArrayText {
+    indirect enum Node {
+        case array([Node])
+        case value([UInt8])
+        case null
+    }
+
+    let root: Node
+
+    init(_ cell: SQLCell) throws {
+        var parser = Parser(text: cell.bytes)
+        parser.skipBounds()
+        root = try parser.array(depth: 1)
+        parser.skipSpaces()
+        guard parser.isAtEnd else { throw SQLValueError("the array's text goes on behind its end") }
+    }
+
+    private struct Parser {
+        let text: UnsafeRawBufferPointer
+        var index = 0
+
+        init(text: UnsafeRawBufferPointer) { self.text = text }
+
+        var isAtEnd: Bool { index >= text.count }
+        var next: UInt8? { index < text.count ? text[index] : nil }
+
+        mutating func skipSpaces() {
+            while let byte = next, byte == 32 || (9...13).contains(byte) { index += 1 }
+        }
+
+        /// `[0:2][1:3]=`, which the server prints when an index does not begin at 1.
+        mutating func skipBounds() {
+            skipSpaces()
+            guard next == UInt8(ascii: "["), let end = text.firstIndex(of: UInt8(ascii: "=")) else { return }
+            index = end + 1
+        }
+
+        mutating func array(depth: Int) throws -> Node {
+            skipSpaces()
+            guard next == UInt8(ascii: "{") else { throw SQLValueError("the text is no array: it has no {") }
+            guard depth <= ArrayForm.maximumDimensions else {
+                throw SQLValueError("the array's text is nested too deeply")
+            }
+            index += 1
+            var nodes: [Node] = []
+            skipSpaces()
+            if next == UInt8(ascii: "}") {
+                index += 1
+                return .array(nodes)
+            }
+            while true {
+                nodes.append(try element(depth: depth))
+                skipSpaces()
+                let delimiter = next
+                index += 1
+                if delimiter == UInt8(ascii: "}") { return .array(nodes) }
+                guard delimiter == UInt8(ascii: ",") || delimiter == UInt8(ascii: ";") else {
+                    throw SQLValueError("the array's text ends too early")
+                }
+            }
+        }
+
+        private mutating func element(depth: Int) throws -> Node {
+            skipSpaces()
+            switch next {
+            case UInt8(ascii: "{"): return try array(depth: depth + 1)
+            case UInt8(ascii: "\""): return .value(try quoted())
+            default: return try plain()
+            }
+        }
+
+        private mutating func quoted() throws -> [UInt8] {
+            var bytes: [UInt8] = []
+            index += 1
+            while let byte = next {
+                index += 1
+                if byte == UInt8(ascii: "\"") { return bytes }
+                if byte == UInt8(ascii: "\\") {
+                    guard let escaped = next else { break }
+                    index += 1
+                    bytes.append(escaped)
+                } else {
+                    bytes.append(byte)
+                }
+            }
+            throw SQLValueError("the array's text ends inside a quoted element")
+        }
+
+        private mutating func plain() throws -> Node {
+            var bytes: [UInt8] = []
+            var wasEscaped = false
+            scan: while let byte = next {
+                switch byte {
+                case UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "}"), UInt8(ascii: "{"): break scan
+                case UInt8(ascii: "\\"):
+                    index += 1
+                    guard let escaped = next else { throw SQLValueError("the array's text ends inside an element") }
+                    wasEscaped = true
+                    bytes.append(escaped)
+                default: bytes.append(byte)
+                }
+                index += 1
+            }
+            while let last = bytes.last, last == 32, !wasEscaped { bytes.removeLast() }
+            guard !bytes.isEmpty else { throw SQLValueError("the array's text has an empty element") }
+            if !wasEscaped, bytes.count == 4, bytes.map({ $0 & 0xDF }) == Array("NULL".utf8) { return .null }
+            return .value(bytes)
+        }
+    }
+}

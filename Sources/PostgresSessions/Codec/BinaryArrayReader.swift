@@ -1,0 +1,77 @@
+/// Walks a binary array element by element; every length is checked before it is believed.
+struct BinaryArrayReader {
+    let dimensions: [Int]
+    private let elementType: SQLType
+    private var reader: ByteReader
+
+    init(_ cell: SQLCell) throws {
+        reader = ByteReader(cell.bytes)
+        let count = try reader.integer(Int32.self)
+        guard (0...Int32(ArrayForm.maximumDimensions)).contains(count) else {
+            throw SQLValueError("an array of \(count) dimensions")
+        }
+        _ = try reader.integer(Int32.self)  // whether there are NULLs: each element says so itself
+        elementType = SQLType(rawValue: try reader.integer(UInt32.self))
+        var dimensions: [Int] = []
+        var elements = 1
+        for _ in 0..<count {
+            let length = Int(try reader.integer(Int32.self))
+            _ = try reader.integer(Int32.self)  // the lower bound; Swift's arrays begin at 0
+            guard length >= 0 else { throw SQLValueError("an array of \(length) elements") }
+            let (product, overflow) = elements.multipliedReportingOverflow(by: length)
+            guard !overflow else { throw SQLValueError("an array of too many elements") }
+            elements = product
+            dimensions.append(length)
+        }
+        // Each element has at least its length, so a false count cannot make anybody reserve memory for it.
+        guard elements <= reader.remaining / 4 || count == 0 else {
+            throw SQLValueError("an array that is shorter than its own count of elements")
+        }
+        guard dimensions.allSatisfy({ $0 > 0 }) || count <= 1 else {
+            throw SQLValueError("an array with an empty dimension")
+        }
+        self.dimensions = dimensions
+    }
+
+    var isEmpty: Bool { dimensions.isEmpty }
+
+    /// The next element; nil for NULL.
+    mutating func next() throws -> SQLCell? {
+        guard let bytes = try reader.counted() else { return nil }
+        return SQLCell(bytes: bytes, type: elementType, isBinary: true)
+    }
+
+    func finish() throws {
+        guard reader.remaining == 0 else { throw SQLValueError("an array with \(reader.remaining) bytes too many") }
+    }
+}
+
+/// Reads big-endian numbers and counted parts off a value, with every bound checked.
+struct ByteReader {
+    private var bytes: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    var remaining: Int { bytes.count }
+
+    mutating func integer<I: FixedWidthInteger>(_ type: I.Type = I.self) throws -> I {
+        let part = try take(MemoryLayout<I>.size)
+        return I(bigEndian: part.loadUnaligned(as: I.self))
+    }
+
+    mutating func take(_ count: Int) throws -> UnsafeRawBufferPointer {
+        guard count >= 0, count <= bytes.count else {
+            throw SQLValueError("the value ends \(count - bytes.count) bytes too early")
+        }
+        let part = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
+        bytes = UnsafeRawBufferPointer(rebasing: bytes[count...])
+        return part
+    }
+
+    /// A part behind its Int32 length; nil where the length is -1, NULL.
+    mutating func counted() throws -> UnsafeRawBufferPointer? {
+        let length = try integer(Int32.self)
+        if length == -1 { return nil }
+        return try take(Int(length))
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+
+/// Decodes any `Decodable` from one cell: json and jsonb by their content, everything else as a single value.
+///
+/// Lives as long as one value is decoded: a decoder that was kept for later throws, and never reads freed memory.
+final class CellDecoder: Decoder {
+    private enum Content {
+        case value(SQLCell)
+        case null
+        case over
+    }
+
+    private var content: Content = .over
+    var codingPath: [any CodingKey] { [] }
+    var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+    static func decode<T: Decodable>(_ type: T.Type, from cell: SQLCell) throws -> T {
+        try CellDecoder().decode(type, from: cell)
+    }
+
+    /// Decodes one value; nil stands for NULL. The decoder may be used again for the next one.
+    func decode<T: Decodable>(_ type: T.Type, from cell: SQLCell?) throws -> T {
+        if let cell, cell.isJSON { return try Self.decodeJSON(type, from: cell) }
+        let outer = content
+        content = cell.map { .value($0) } ?? .null
+        defer { content = outer }
+        do {
+            return try T(from: self)
+        } catch let error as DecodingError {
+            throw SQLValueError(DecodingFailure.reason(of: error))
+        }
+    }
+
+    /// Decodes json or jsonb into `T`, which must be `Decodable` after all.
+    static func decodeJSON<T>(_ type: T.Type, from cell: SQLCell) throws -> T {
+        guard let decodable = T.self as? any Decodable.Type else { throw cell.unsupported(T.self) }
+        do {
+            return try JSONForm.decoder.decode(decodable, from: Data(try JSONForm.textBytes(cell))) as! T
+        } catch let error as DecodingError {
+            throw SQLValueError("its JSON does not fit: " + DecodingFailure.reason(of: error))
+        }
+    }
+
+    fileprivate func cell() throws -> SQLCell? {
+        switch content {
+        case .value(let cell): return cell
+        case .null: return nil
+        case .over: throw SQLValueError("the decoder was used after its value was decoded")
+        }
+    }
+
+    func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        try throughJSON().container(keyedBy: type)
+    }
+
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer { try throughJSON().unkeyedContainer() }
+
+    func singleValueContainer() throws -> any SingleValueDecodingContainer { self }
+
+    private func throughJSON() throws -> any Decoder {
+        guard let cell = try cell() else { throw SQLValueError("the value is NULL") }
+        guard cell.isJSON else {
+            throw SQLValueError("\(cell.type) has no parts to decode; only json, jsonb and composite types have")
+        }
+        return try Self.decodeJSON(JSONParts.self, from: cell).decoder
+    }
+
+    /// JSONDecoder hands out its decoder only from inside.
+    private struct JSONParts: Decodable {
+        let decoder: any Decoder
+        init(from decoder: any Decoder) throws { self.decoder = decoder }
+    }
+}
+
+extension CellDecoder: SingleValueDecodingContainer {
+    func decodeNil() -> Bool {
+        if case .null = content { true } else { false }
+    }
+
+    private func read<V: SQLDecodable>(_ type: V.Type) throws -> V {
+        if let cell = try cell() { return try V(sqlCell: cell) }
+        guard let null = V.sqlNull else { throw SQLValueError("the value is NULL") }
+        return null
+    }
+
+    func decode(_ type: Bool.Type) throws -> Bool { try read(type) }
+    func decode(_ type: String.Type) throws -> String { try read(type) }
+    func decode(_ type: Double.Type) throws -> Double { try read(type) }
+    func decode(_ type: Float.Type) throws -> Float { try read(type) }
+    func decode(_ type: Int.Type) throws -> Int { try read(type) }
+    func decode(_ type: Int8.Type) throws -> Int8 { try read(type) }
+    func decode(_ type: Int16.Type) throws -> Int16 { try read(type) }
+    func decode(_ type: Int32.Type) throws -> Int32 { try read(type) }
+    func decode(_ type: Int64.Type) throws -> Int64 { try read(type) }
+    func decode(_ type: UInt.Type) throws -> UInt { try read(type) }
+    func decode(_ type: UInt8.Type) throws -> UInt8 { try read(type) }
+    func decode(_ type: UInt16.Type) throws -> UInt16 { try read(type) }
+    func decode(_ type: UInt32.Type) throws -> UInt32 { try read(type) }
+    func decode(_ type: UInt64.Type) throws -> UInt64 { try read(type) }
+
+    func decode<T: Decodable>(_ type: T.Type) throws -> T {
+        if let sql = T.self as? any SQLDecodable.Type { return try read(sql) as! T }
+        return try T(from: self)
+    }
+}
+
+extension DecodingFailure {
+    /// What a coder says went wrong, without the values that its own description quotes.
+    static func reason(of error: DecodingError) -> String {
+        func place(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
+            let path = (context.codingPath + [key].compactMap(\.self)).map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? "" : " at \(path)"
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "there is nothing" + place(context, key)
+        case .valueNotFound(let type, let context): return "\(type) is wanted, and null is there" + place(context)
+        case .typeMismatch(let type, let context): return "there is no \(type)" + place(context)
+        case .dataCorrupted(let context): return "there is no valid value" + place(context)
+        @unknown default: return "there is no valid value"
+        }
+    }
+}

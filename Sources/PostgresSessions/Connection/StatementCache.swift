@@ -1,0 +1,109 @@
+internal import PostgresWire
+
+/// The statements one connection has prepared: text and parameter types to a name, least recently used first out.
+///
+/// Part of a connection, so one borrower at a time. It tells the truth only as long as nobody deallocates by hand;
+/// the server's 26000 and 42P05 say so, and then it forgets.
+struct StatementCache {
+    /// One prepared statement. The chain holds the same text with other parameter types.
+    final class Entry {
+        /// unknown → queued (a Parse is under way) → prepared (the server has confirmed it).
+        enum State { case unknown, queued, prepared }
+
+        let name: String
+        let text: String
+        let types: [UInt32]
+        var lastUse: UInt64
+        var state = State.unknown
+        var next: Entry?
+
+        init(name: String, text: String, types: [UInt32], lastUse: UInt64, next: Entry?) {
+            (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
+        }
+
+        func takes(_ parameters: WireParameters) -> Bool {
+            guard types.count == parameters.count else { return false }
+            for i in types.indices where types[i] != parameters.parameters[i].oid { return false }
+            return true
+        }
+    }
+
+    let capacity: Int
+    private var entries: [String: Entry] = [:]
+    private(set) var count = 0
+    private var clock: UInt64 = 0
+    private var serial = 0
+    /// Names that the server still has and the cache no longer wants.
+    private var discarded: [String] = []
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    var isEnabled: Bool { capacity > 0 }
+    var hasDiscarded: Bool { !discarded.isEmpty }
+
+    /// The statement for this text and these types: a known one, or a new one that must be prepared first.
+    mutating func entry(for text: String, _ parameters: WireParameters) -> Entry {
+        clock += 1
+        let first = entries[text]
+        var candidate = first
+        while let entry = candidate {
+            if entry.takes(parameters) {
+                entry.lastUse = clock
+                return entry
+            }
+            candidate = entry.next
+        }
+        if count >= capacity { discardOldest() }
+        serial += 1
+        let entry = Entry(
+            name: "ps\(serial)", text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
+            next: entries[text])
+        entries[text] = entry
+        count += 1
+        return entry
+    }
+
+    /// The server does not have it, or not as it was: the next use prepares it anew, under another name.
+    mutating func forget(_ entry: Entry) {
+        guard unlink(entry) else { return }
+        if entry.state == .prepared { discarded.append(entry.name) }
+    }
+
+    /// The server has dropped them all.
+    mutating func forgetAll() {
+        entries.removeAll()
+        discarded.removeAll()
+        count = 0
+    }
+
+    mutating func takeDiscarded() -> [String] {
+        defer { discarded.removeAll() }
+        return discarded
+    }
+
+    private mutating func discardOldest() {
+        var oldest: Entry?
+        for first in entries.values {
+            var candidate: Entry? = first
+            while let entry = candidate {
+                if oldest.map({ entry.lastUse < $0.lastUse }) ?? true { oldest = entry }
+                candidate = entry.next
+            }
+        }
+        if let oldest { forget(oldest) }
+    }
+
+    private mutating func unlink(_ entry: Entry) -> Bool {
+        guard let first = entries[entry.text] else { return false }
+        if first === entry {
+            entries[entry.text] = entry.next
+        } else {
+            var previous = first
+            while let next = previous.next, next !== entry { previous = next }
+            guard previous.next === entry else { return false }
+            previous.next = entry.next
+        }
+        count -= 1
+        return true
+    }
+}

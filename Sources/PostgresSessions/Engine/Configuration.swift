@@ -1,0 +1,36 @@
+public import Logging
+
+extension Engine {
+    /// Everything an engine can be told. The defaults are what a service wants that says nothing.
+    public struct Configuration: Sendable {
+        /// Any libpq URI or key=value string: several hosts, service files and the PG* environment included.
+        public var url: String
+        public var pool: PoolOptions
+        /// Defaults for every session.
+        public var session: SessionOptions
+        /// Prepared statements kept per connection, least recently used first out. 0: none are kept, for poolers in
+        /// transaction mode.
+        public var statementCacheSize: Int
+        /// Told of what happens to connections; see ``EngineObserver``.
+        public var observers: [any EngineObserver]
+        /// Asked at each connect; outranks user and password of the URL. A thrown error fails that connect.
+        public var credentials: (@Sendable () async throws -> Credentials)?
+        /// For what cannot be thrown: notices of the server, sessions dropped without `close()`.
+        public var logger: Logger
+
+        public init(
+            url: String, pool: PoolOptions = PoolOptions(), session: SessionOptions = SessionOptions(),
+            statementCacheSize: Int = 256, observers: [any EngineObserver] = [],
+            credentials: (@Sendable () async throws -> Credentials)? = nil,
+            logger: Logger = Logger(label: "postgres-sessions")
+        ) {
+            self.url = url
+            self.pool = pool
+            self.session = session
+            self.statementCacheSize = statementCacheSize
+            self.observers = observers
+            self.credentials = credentials
+            self.logger = logger
+        }
+    }
+}

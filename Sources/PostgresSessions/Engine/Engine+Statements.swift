@@ -1,0 +1,139 @@
+internal import PoolCore
+internal import PostgresWire
+
+extension Engine: StatementRunner {
+    /// One autocommit statement on a connection of its own: one round trip.
+    ///
+    /// - Throws: ``ServerError`` where the server refuses it; ``EngineError/connectionLost(_:)`` where the connection ends
+    ///   and the statement may have been executed. One that provably was not is sent again, unseen.
+    @discardableResult
+    public func execute(_ query: SQLQuery) async throws -> CommandResult { CommandResult(try await run(query)) }
+
+    func run(_ query: SQLQuery) async throws -> WireResult {
+        try query.validated()
+        let deadline = checkoutDeadline(nil)
+        var replays = ReplayBudget()
+        while true {
+            try Task.checkCancellation()
+            let lease = try await pool.checkout(until: deadline)
+            let outcome: FlightOutcome
+            do throws(WireError) {
+                outcome = try await lease.connection.fly(autocommitFlight(query))
+            } catch {
+                pool.giveBack(lease, .broken)
+                let mayReplay = error.provesNothingWasExecuted && query.isOneTransaction
+                if mayReplay && replays.take(after: error, lease) { continue }
+                throw EngineError(error)
+            }
+            pool.giveBack(lease, await settle(lease))
+            switch verdict(on: outcome, query, configuration.session) {
+            case .success(let result): return result
+            case .failure(let failure):
+                guard outcome.failure?.error.isStaleStatement == true, replays.takeRepair() else { throw failure }
+            }
+        }
+    }
+
+    private func autocommitFlight(_ query: SQLQuery) -> Flight {
+        let options = configuration.session
+        let limits = FlightLimits(soft: options.clientDeadline)
+        guard !options.locals.isEmpty else { return Flight([query], limits: limits) }
+        return Flight([SQLQuery(settingLocally: options.localSettings), query], limits: limits)
+    }
+
+    /// A statement may have opened a transaction by its own text; then it is cleaned before anybody else gets it.
+    func settle(_ lease: Lease) async -> LeaseOutcome {
+        if configuration.pool.resetOnReturn == .discardAll { return .needsReset }
+        if lease.wire.transactionStatus == .idle { return .clean }
+        guard configuration.pool.resetOnReturn != .none else { return .broken }
+        return await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout) ? .clean : .broken
+    }
+}
+
+/// What runs one statement and answers with its result: an engine, a session in one of its scopes, a raw connection.
+protocol StatementRunner: Sendable {
+    func run(_ query: SQLQuery) async throws -> WireResult
+}
+
+/// How often work may be sent again because its connection turned out to be dead.
+///
+/// Connections that went idle may all be dead at once (a restart), and each costs one replay, so those are bounded only by
+/// the pool's size. A connection that was good a moment ago and ended without a word may have been killed by the work itself.
+struct ReplayBudget {
+    private var silent = 2
+    private var announced = 64
+    private var repairs = 1
+
+    mutating func take(after error: WireError, _ lease: Lease) -> Bool {
+        if case .lost(_, let fatal?) = error, fatal.isAdministrative {
+            announced -= 1
+            return announced >= 0
+        }
+        silent -= 1
+        return silent >= 0
+    }
+
+    /// For a prepared statement that the server had lost.
+    mutating func takeRepair() -> Bool {
+        repairs -= 1
+        return repairs >= 0
+    }
+}
+
+/// The result of a flight's last command, or the error that the caller shall see.
+func verdict(
+    on outcome: FlightOutcome, _ query: SQLQuery, _ options: SessionOptions
+) -> Result<WireResult, any Error> {
+    guard let failure = outcome.failure else {
+        if case .complete(let result)? = outcome.replies.last { return .success(result) }
+        return .failure(EngineError.connectionLost("the server skipped a statement without an error"))
+    }
+    let error = failure.error
+    if error.sqlState == "57014" {
+        if outcome.interruption == .cancelled { return .failure(CancellationError()) }
+        if outcome.interruption == .timedOut || options.statementTimeout != nil {
+            return .failure(EngineError.statementTimedOut(query.text))
+        }
+    }
+    if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
+    return .failure(ServerError(error, query: query.text))
+}
+
+extension WireServerError {
+    /// The server ended the session on somebody's order, or because it was idle; it says so before it does.
+    var isAdministrative: Bool { isFatal && ["57P01", "57P04", "57P05", "25P03"].contains(sqlState) }
+}
+
+extension WireError {
+    /// The backend announced its end in place of any answer: an interrupted statement is rolled back with its transaction.
+    var provesNothingWasExecuted: Bool {
+        if case .lost(_, let fatal?) = self { return fatal.isAdministrative }
+        return false
+    }
+}
+
+extension SQLQuery {
+    /// Whether the server runs it as a single transaction, by its first word: what CALL, DO or VACUUM commit on the
+    /// way is not undone when they are interrupted.
+    var isOneTransaction: Bool {
+        let word = text.utf8.drop { $0 == 32 || $0 == 10 || $0 == 9 || $0 == 40 }.prefix { $0 | 32 >= 97 && $0 | 32 <= 122 }
+        return ["select", "insert", "update", "delete", "with", "values", "table", "merge"]
+            .contains(String(decoding: word.map { $0 | 32 }, as: UTF8.self))
+    }
+
+    /// `SET LOCAL` for several settings, their values as bindings.
+    init(settingLocally settings: [(name: String, value: String)]) {
+        var query: SQLQuery = "SELECT set_config(\(settings[0].name), \(settings[0].value), true)"
+        for setting in settings.dropFirst() {
+            query = "\(query), set_config(\(setting.name), \(setting.value), true)"
+        }
+        self = query
+    }
+}
+
+extension SessionOptions {
+    /// Some time after the server's own statement timeout: when the server does not answer at all.
+    var clientDeadline: Monotonic? {
+        statementTimeout.map { Monotonic.now.advanced(by: $0).advanced(by: .milliseconds(500)) }
+    }
+}

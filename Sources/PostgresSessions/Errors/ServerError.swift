@@ -1,0 +1,89 @@
+/// A statement that the server refused, with everything that the server said about it.
+///
+/// The fields are those of PostgreSQL's error report:
+/// https://www.postgresql.org/docs/current/protocol-error-fields.html
+/// Messages, details and hints are the server's words, and may quote values of the row in question.
+public struct ServerError: Error, Sendable {
+    // One reference, so that an error travels in a single word.
+    private let report: Report
+
+    private final class Report: Sendable {
+        let sqlState: SQLState
+        let severity: String
+        let message: String
+        let optional: [Field: String]
+        let position: Int?
+
+        init(sqlState: SQLState, severity: String, message: String, optional: [Field: String], position: Int?) {
+            self.sqlState = sqlState
+            self.severity = severity
+            self.message = message
+            self.optional = optional
+            self.position = position
+        }
+    }
+
+    private enum Field: Hashable {
+        case detail, hint, constraint, table, column, schema, dataType, context, query
+    }
+
+    package init(
+        sqlState: SQLState, severity: String, message: String, detail: String? = nil, hint: String? = nil,
+        constraint: String? = nil, table: String? = nil, column: String? = nil, schema: String? = nil,
+        dataType: String? = nil, context: String? = nil, position: Int? = nil, query: String? = nil
+    ) {
+        var optional: [Field: String] = [:]
+        optional[.detail] = detail
+        optional[.hint] = hint
+        optional[.constraint] = constraint
+        optional[.table] = table
+        optional[.column] = column
+        optional[.schema] = schema
+        optional[.dataType] = dataType
+        optional[.context] = context
+        optional[.query] = query
+        report = Report(
+            sqlState: sqlState, severity: severity, message: message, optional: optional, position: position)
+    }
+
+    /// What kind of error this is, `.uniqueViolation`.
+    public var sqlState: SQLState { report.sqlState }
+    /// `ERROR`, `FATAL` or `PANIC`, never localized.
+    public var severity: String { report.severity }
+    /// The server's one-line message, in the server's language.
+    public var message: String { report.message }
+    /// The server's longer explanation, which may quote values.
+    public var detail: String? { report.optional[.detail] }
+    /// The server's advice.
+    public var hint: String? { report.optional[.hint] }
+    /// The constraint that refused the row.
+    public var constraint: String? { report.optional[.constraint] }
+    /// The table that the error is about.
+    public var table: String? { report.optional[.table] }
+    /// The column that the error is about.
+    public var column: String? { report.optional[.column] }
+    /// The schema of the table, the type or the constraint.
+    public var schema: String? { report.optional[.schema] }
+    /// The type that the error is about.
+    public var dataType: String? { report.optional[.dataType] }
+    /// The calls inside the server, innermost first.
+    public var context: String? { report.optional[.context] }
+    /// Where in the query text the error is, in characters, from 1.
+    public var position: Int? { report.position }
+    /// The statement's text, with `$1` in place of its values.
+    public var query: String? { report.optional[.query] }
+}
+
+extension ServerError: CustomStringConvertible {
+    /// The message, its place and the statement's text; the detail is left out, since it quotes values.
+    public var description: String {
+        var text = "\(severity) \(sqlState): \(message)"
+        if let hint { text += "; hint: \(hint)" }
+        let place = [("table", table), ("column", column), ("constraint", constraint)]
+            .compactMap { name, value in value.map { "\(name) \($0)" } }
+        if !place.isEmpty { text += " (\(place.joined(separator: ", ")))" }
+        if let position { text += " at character \(position)" }
+        if let query { text += " in: \(query)" }
+        return text
+    }
+}

@@ -1,0 +1,171 @@
+internal import PoolCore
+internal import PostgresWire
+internal import Synchronization
+
+extension ConnectionPool {
+    /// What the machine's effects come to, with the objects they need, to be done outside the lock.
+    struct Work {
+        var resumptions: [(PoolWaiter, Result<Lease, PoolFailure>)] = []
+        var tasks: [PoolTask] = []
+        var shutDown: [CheckedContinuation<Void, Never>] = []
+        var warmed: [(CheckedContinuation<Bool, Never>, Bool)] = []
+        var interrupts: [WireConnection] = []
+        var leaks: [LeaseID] = []
+        var timer: PoolInstant?
+    }
+
+    /// A conversation that the pool has with a connection on its own account.
+    enum PoolTask {
+        case connect(ConnectionID, ConnectRequest)
+        case validate(ConnectionID, PhysicalConnection)
+        case reset(ConnectionID, PhysicalConnection)
+        case close(ConnectionID, PhysicalConnection, CloseReason)
+    }
+
+    /// Under the lock: turns the pending effects into work.
+    func collectWork(_ state: inout State, _ now: PoolInstant) -> Work {
+        var work = Work()
+        for effect in state.effects { collect(effect, &state, &work) }
+        state.effects.removeAll()
+        if let deadline = state.machine.nextDeadline, deadline < state.timerDeadline {
+            state.timerDeadline = deadline
+            work.timer = deadline
+        }
+        return work
+    }
+
+    private func collect(_ effect: PoolEffect, _ state: inout State, _ work: inout Work) {
+        switch effect {
+        case .grant(let id, let lease, let idleSince):
+            guard let waiter = state.waiters.removeValue(forKey: id) else { return }
+            guard let connection = state.connections[lease.connection.slot] else { return }
+            work.resumptions.append(
+                (waiter, .success(Lease(id: lease, connection: connection, idleSince: idleSince))))
+        case .fail(let id, let refusal):
+            guard let waiter = state.waiters.removeValue(forKey: id) else { return }
+            let failure = PoolFailure(
+                refusal: refusal, statistics: Engine.Statistics(state), lastConnectFailure: state.lastConnectFailure)
+            work.resumptions.append((waiter, .failure(failure)))
+        case .connect(let id):
+            let request = connector.request { [weak self] in self?.apply(.died(id)) }
+            while state.requests.count <= id.slot {
+                state.requests.append(nil)
+                state.connections.append(nil)
+            }
+            state.requests[id.slot] = request
+            work.tasks.append(.connect(id, request))
+        case .validate(let id):
+            if let connection = state.connections[id.slot] { work.tasks.append(.validate(id, connection)) }
+        case .reset(let id):
+            if let connection = state.connections[id.slot] { work.tasks.append(.reset(id, connection)) }
+        case .close(let id, let reason):
+            if let connection = state.connections[id.slot] {
+                state.connections[id.slot] = nil
+                work.tasks.append(.close(id, connection, reason))
+            } else {
+                state.requests[id.slot]?.abandon()
+            }
+        case .cancelLease(let lease):
+            if let connection = state.connections[lease.connection.slot] { work.interrupts.append(connection.wire) }
+        case .leakSuspected(let lease): work.leaks.append(lease)
+        case .warmUpFinished(let isWarm):
+            work.warmed += state.onWarm.map { ($0, isWarm) }
+            state.onWarm = []
+        case .shutdownComplete:
+            work.shutDown += state.onShutDown
+            state.onShutDown = []
+        }
+    }
+
+    /// Outside the lock.
+    func perform(_ work: Work) {
+        if let deadline = work.timer { armTimer(at: deadline) }
+        for (waiter, outcome) in work.resumptions { waiter.finish(outcome) }
+        for task in work.tasks { start(task) }
+        for wire in work.interrupts { wire.interrupt() }
+        for (continuation, isWarm) in work.warmed { continuation.resume(returning: isWarm) }
+        for continuation in work.shutDown { continuation.resume() }
+    }
+
+    private func start(_ task: PoolTask) {
+        Task(executorPreference: EventLoops.shared) { [self] in
+            switch task {
+            case .connect(let id, let request): await connect(id, request)
+            case .validate(let id, let connection):
+                apply(.validated(id, await connection.ping(within: Self.housekeepingTimeout)))
+            case .reset(let id, let connection): apply(.resetFinished(id, await reset(connection)))
+            case .close(let id, let connection, let reason):
+                await connection.wire.close()
+                connector.didClose(connection.wire, reason)
+                apply(.gone(id))
+            }
+        }
+    }
+
+    /// For what the pool does on its own account: ping, ROLLBACK, DISCARD ALL.
+    static var housekeepingTimeout: Duration { .seconds(5) }
+
+    private func connect(_ id: ConnectionID, _ request: ConnectRequest) async {
+        do {
+            let wire = try await connector.connect(request)
+            let connection = PhysicalConnection(wire, statementCacheSize: connector.statementCacheSize)
+            // Parked before it is anybody's, so that a grant finds every connection in the same state.
+            guard wire.park() else {
+                wire.closeNow()
+                throw ConnectFailure(message: "the server closed the connection at once")
+            }
+            let now = Self.now
+            perform(
+                state.withLock { state in
+                    state.connections[id.slot] = connection
+                    state.requests[id.slot] = nil
+                    state.lastConnectFailure = nil
+                    state.machine.apply(.connected(id), at: now, into: &state.effects)
+                    return collectWork(&state, now)
+                })
+        } catch {
+            let failure = connector.describe(error)
+            let now = Self.now
+            perform(
+                state.withLock { state in
+                    state.requests[id.slot] = nil
+                    state.lastConnectFailure = failure
+                    state.machine.apply(.connectFailed(id, failure.failureClass), at: now, into: &state.effects)
+                    return collectWork(&state, now)
+                })
+        }
+    }
+
+    private func reset(_ connection: PhysicalConnection) async -> Bool {
+        guard await connection.rollBack(within: Self.housekeepingTimeout) else { return false }
+        if options.resetOnReturn == .discardAll {
+            guard await connection.discardAll(within: Self.housekeepingTimeout) else { return false }
+        }
+        return connection.wire.park()
+    }
+}
+
+extension PhysicalConnection {
+    /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
+    func rollBack(within timeout: Duration) async -> Bool {
+        guard !wire.isBroken else { return false }
+        switch wire.transactionStatus {
+        case .idle: return true
+        case .inTransaction, .failed: break
+        case .active, .unknown: return false
+        }
+        return await run("ROLLBACK", within: timeout) && wire.transactionStatus == .idle
+    }
+
+    func discardAll(within timeout: Duration) async -> Bool {
+        defer { forgetStatements() }
+        return await run("DISCARD ALL", within: timeout)
+    }
+
+    /// The library's own words: not cancellable, and with a deadline.
+    private func run(_ command: SQLQuery, within timeout: Duration) async -> Bool {
+        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
+        guard let outcome = try? await fly(Flight([command], limits: limits)) else { return false }
+        return outcome.failure == nil
+    }
+}

@@ -1,0 +1,176 @@
+internal import PoolCore
+internal import PostgresWire
+internal import Synchronization
+
+/// The shell around ``PoolStateMachine``: lock, apply the event, unlock, do what it says.
+///
+/// The machine decides; this class holds the connections, resumes the waiters, and keeps one timer for the machine's next
+/// deadline. Nothing is awaited, resumed or called in libpq under the lock.
+final class ConnectionPool: Sendable {
+    struct State {
+        var machine: PoolStateMachine
+        /// By the machine's slot.
+        var connections: [PhysicalConnection?] = []
+        var requests: [ConnectRequest?] = []
+        var waiters: [WaiterID: PoolWaiter] = [:]
+        var nextWaiter: UInt64 = 0
+        var effects = PoolEffects()
+        var timer: LoopTimer?
+        var timerDeadline = PoolInstant.distantFuture
+        var lastConnectFailure: ConnectFailure?
+        var onShutDown: [CheckedContinuation<Void, Never>] = []
+        var onWarm: [CheckedContinuation<Bool, Never>] = []
+    }
+
+    let state: Mutex<State>
+    let options: PoolOptions
+    let connector: Connector
+
+    init(options: PoolOptions, connector: Connector) {
+        self.options = options
+        self.connector = connector
+        let seed = UInt64.random(in: .min ... .max)
+        state = Mutex(State(machine: PoolStateMachine(PoolConfiguration(options, seed: seed))))
+    }
+
+    static var now: PoolInstant { PoolInstant(nanoseconds: Monotonic.now.nanoseconds) }
+
+    // MARK: Checkout
+
+    /// A usable connection, at the latest at `deadline`. Whoever gets one must give it back.
+    func checkout(until deadline: PoolInstant, urgent: Bool = false) async throws -> Lease {
+        while true {
+            let lease = try await request(until: deadline, urgent)
+            // A connection whose socket has ended while it was idle is replaced here, unseen.
+            if lease.wire.unpark() { return lease }
+            giveBack(lease, .broken)
+        }
+    }
+
+    private func request(until deadline: PoolInstant, _ urgent: Bool) async throws -> Lease {
+        let waiter: PoolWaiter
+        let id: WaiterID
+        let work: Work
+        switch ask(until: deadline, urgent) {
+        case .granted(let lease): return lease
+        case .queued(let queued, let queuedID, let pending): (waiter, id, work) = (queued, queuedID, pending)
+        }
+        perform(work)
+        let outcome = await withTaskCancellationHandler {
+            await waiter.wait()
+        } onCancel: {
+            apply(.cancelled(id))
+        }
+        switch outcome {
+        case .success(let lease): return lease
+        case .failure(let failure): throw failure.error
+        }
+    }
+
+    private enum Answer {
+        case granted(Lease)
+        case queued(PoolWaiter, WaiterID, Work)
+    }
+
+    /// The fast path: an idle connection is granted under one lock, without a waiter.
+    private func ask(until deadline: PoolInstant, _ urgent: Bool) -> Answer {
+        let now = Self.now
+        return state.withLock { state in
+            state.nextWaiter += 1
+            let id = WaiterID(rawValue: state.nextWaiter)
+            state.machine.apply(.requested(id, deadline: deadline, urgent: urgent), at: now, into: &state.effects)
+            if state.effects.count == 1, case .grant(id, let lease, let idleSince) = state.effects.first {
+                state.effects.removeAll()
+                if let connection = state.connections[lease.connection.slot] {
+                    return .granted(Lease(id: lease, connection: connection, idleSince: idleSince))
+                }
+            }
+            let waiter = PoolWaiter()
+            state.waiters[id] = waiter
+            return .queued(waiter, id, collectWork(&state, now))
+        }
+    }
+
+    // MARK: Return
+
+    /// Ends a lease. A connection that is not provably clean is cleaned or closed before anybody else gets it.
+    func giveBack(_ lease: Lease, _ outcome: LeaseOutcome) {
+        var outcome = lease.wire.isBroken ? LeaseOutcome.broken : outcome
+        if outcome == .clean && !lease.wire.park() { outcome = .broken }
+        let event = PoolEvent.returned(lease.id, outcome)
+        let now = Self.now
+        let work = state.withLock { state -> Work? in
+            state.machine.apply(event, at: now, into: &state.effects)
+            if state.effects.isEmpty && state.machine.nextDeadline ?? .distantFuture >= state.timerDeadline { return nil }
+            return collectWork(&state, now)
+        }
+        if let work { perform(work) }
+    }
+
+    // MARK: Events
+
+    func apply(_ event: PoolEvent) {
+        let now = Self.now
+        perform(
+            state.withLock { state in
+                state.machine.apply(event, at: now, into: &state.effects)
+                return collectWork(&state, now)
+            })
+    }
+
+    var statistics: Engine.Statistics { state.withLock { Engine.Statistics($0) } }
+
+    // MARK: The one timer
+
+    func armTimer(at deadline: PoolInstant) {
+        let timer = EventLoops.shared.schedule(at: Monotonic(nanoseconds: deadline.nanoseconds)) { [weak self] in
+            self?.timerFired(deadline)
+        }
+        let previous = state.withLock { state -> LoopTimer? in
+            guard state.timerDeadline == deadline else { return timer }  // armed anew meanwhile
+            defer { state.timer = timer }
+            return state.timer
+        }
+        if let previous { EventLoops.shared.cancel(previous) }
+    }
+
+    private func timerFired(_ deadline: PoolInstant) {
+        let isCurrent = state.withLock { state in
+            guard state.timerDeadline == deadline else { return false }
+            state.timerDeadline = .distantFuture
+            state.timer = nil
+            return true
+        }
+        if isCurrent { apply(.wokeUp) }
+    }
+}
+
+extension PoolConfiguration {
+    init(_ options: PoolOptions, seed: UInt64) {
+        self.init(
+            size: options.size, maxOverflow: options.maxOverflow.limit, maxWaiters: options.maxWaiters,
+            prePingAlways: options.prePing == .always, maxLifetime: options.maxLifetime?.inNanoseconds,
+            lifetimeJitter: options.lifetimeJitter, idleTimeout: options.idleTimeout?.inNanoseconds,
+            minimumIdle: options.minimumIdle, order: options.order == .lifo ? .lifo : .fifo,
+            leakThreshold: options.leakDetectionThreshold?.inNanoseconds, seed: seed)
+    }
+}
+
+extension Engine.Statistics {
+    init(_ state: borrowing ConnectionPool.State) {
+        let now = state.machine.snapshot
+        size = now.size
+        maxOverflow = now.maxOverflow
+        idle = now.idle
+        leased = now.leased
+        connecting = now.connecting
+        inTransit = now.validating + now.resetting + now.closing
+        waiting = now.waiting
+        opened = Int(now.opened)
+        closed = Int(now.closed)
+        checkouts = Int(now.checkouts)
+        timeouts = Int(now.timeouts)
+        connectFailures = Int(now.connectFailures)
+        lastConnectFailure = state.lastConnectFailure.map { String(describing: $0) }
+    }
+}

@@ -1,0 +1,127 @@
+package import PostgresWire
+
+/// How rows become values of `T`. Made once per query type; makes one ``RowDecoder`` per result.
+package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures types alone
+    private let make: (RowColumns) throws(EngineError) -> RowDecoder<T>
+
+    private init(_ make: @escaping (RowColumns) throws(EngineError) -> RowDecoder<T>) { self.make = make }
+
+    /// Resolves everything that depends on the columns alone.
+    ///
+    /// Throws ``EngineError/decoding(_:)`` when `T` cannot come from such columns.
+    package func makeDecoder(for columns: RowColumns) throws(EngineError) -> RowDecoder<T> { try make(columns) }
+
+    /// As above, for the columns of `result` and of every later result of the same statement.
+    package func makeDecoder(for result: WireResult) throws(EngineError) -> RowDecoder<T> {
+        try make(RowColumns(of: result))
+    }
+
+    /// Every row of a complete result.
+    package func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
+        let decoder = try makeDecoder(for: result)
+        let count = result.rowCount
+        var rows: [T] = []
+        rows.reserveCapacity(count)
+        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
+        return rows
+    }
+}
+
+extension RowDecoding where T: SQLDecodable {
+    /// Rows of one column.
+    package static var scalar: Self {
+        Self { columns throws(EngineError) in
+            try columns.require(count: 1, for: T.self)
+            return ScalarRowDecoder(columns)
+        }
+    }
+}
+
+extension RowDecoding where T: Decodable {
+    /// Rows into a struct, by the names of the columns.
+    package static var decodable: Self {
+        Self { columns throws(EngineError) in StructRowDecoder(columns) }
+    }
+}
+
+extension RowDecoding where T == ResultRow {
+    /// Rows as they are, to be read by name or by index.
+    package static var row: Self {
+        Self { columns throws(EngineError) in ResultRowDecoder(columns) }
+    }
+}
+
+extension RowDecoding {
+    /// Rows of as many columns as the tuple has elements, in that order.
+    package static func tuple<each V: SQLDecodable>() -> Self where T == (repeat each V) {
+        Self { columns throws(EngineError) in
+            var count = 0
+            for _ in repeat (each V).self { count += 1 }
+            try columns.require(count: count, for: T.self)
+            return TupleRowDecoder<repeat each V>(columns)
+        }
+    }
+}
+
+extension RowColumns {
+    fileprivate func require<T>(count wanted: Int, for type: T.Type) throws(EngineError) {
+        guard count != wanted else { return }
+        let reason = "it takes \(wanted) column\(wanted == 1 ? "" : "s"), the result has \(description)"
+        throw .decoding(DecodingFailure(type: "\(T.self)", reason: reason))
+    }
+}
+
+/// Decodes the rows of one result, one after another. Not to be shared between tasks.
+package class RowDecoder<T> {
+    let cells: RowCells
+
+    init(_ columns: RowColumns) { cells = RowCells(columns: columns) }
+
+    package final var columns: RowColumns { cells.columns }
+
+    /// One row of a result whose columns are this decoder's.
+    package func decode(_ result: WireResult, row: Int) throws(EngineError) -> T {
+        cells.load(result, row: row)
+        defer { cells.unload() }
+        do {
+            return try decodeLoaded()
+        } catch {
+            throw .decoding(cells.failure(error, T.self))
+        }
+    }
+
+    /// One row of COPY's binary format, without the message's header.
+    package final func decode(copied bytes: UnsafeRawBufferPointer, row: Int) throws(EngineError) -> T {
+        defer { cells.unload() }
+        do {
+            try cells.load(copied: bytes, row: row)
+            return try decodeLoaded()
+        } catch {
+            throw .decoding(cells.failure(error, T.self))
+        }
+    }
+
+    /// Reads `cells`, which hold a row.
+    func decodeLoaded() throws -> T { throw SQLValueError("\(T.self) cannot be decoded here") }
+}
+
+final class ScalarRowDecoder<T: SQLDecodable>: RowDecoder<T> {
+    override func decodeLoaded() throws -> T { try cells.read(T.self, at: 0) }
+}
+
+final class TupleRowDecoder<each V: SQLDecodable>: RowDecoder<(repeat each V)> {
+    override func decodeLoaded() throws -> (repeat each V) {
+        var column = -1
+        func next<Element: SQLDecodable>(_ type: Element.Type) throws -> Element {
+            column += 1
+            return try cells.read(type, at: column)
+        }
+        return (repeat try next((each V).self))
+    }
+}
+
+final class ResultRowDecoder: RowDecoder<ResultRow> {
+    override func decode(_ result: WireResult, row: Int) throws(EngineError) -> ResultRow {
+        ResultRow(result: result, columns: columns, row: row)
+    }
+}

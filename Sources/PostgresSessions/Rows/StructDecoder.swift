@@ -1,0 +1,95 @@
+/// Rows into a `Decodable`, by column names.
+///
+/// One decoder object and one keyed container serve all rows of a result: columns are looked up once, and a row costs no
+/// allocation beyond its own values.
+final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
+    private lazy var decoder = StructDecoder(ColumnReader(cells))
+
+    override func decodeLoaded() throws -> T { try T(from: decoder) }
+}
+
+/// The `Decoder` that a row's type sees: keyed by column names, or a single value when there is one column.
+final class StructDecoder: Decoder {
+    private let reader: ColumnReader
+    private var container: AnyObject?
+    private var containerKey: ObjectIdentifier?
+
+    init(_ reader: ColumnReader) { self.reader = reader }
+
+    var codingPath: [any CodingKey] { [] }
+    var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+    func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        if containerKey == ObjectIdentifier(type), let container {
+            return unsafeDowncast(container, to: Box<Key>.self).container
+        }
+        let made = Box(KeyedDecodingContainer(RowKeyedContainer<Key>(reader)))
+        container = made
+        containerKey = ObjectIdentifier(type)
+        return made.container
+    }
+
+    /// `KeyedDecodingContainer` allocates when it is made, so it is made once.
+    private final class Box<Key: CodingKey> {
+        let container: KeyedDecodingContainer<Key>
+        init(_ container: KeyedDecodingContainer<Key>) { self.container = container }
+    }
+
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        throw SQLValueError("rows decode by column names; take a tuple to decode them in order")
+    }
+
+    func singleValueContainer() throws -> any SingleValueDecodingContainer {
+        guard reader.cells.columns.count == 1 else {
+            throw SQLValueError("a single value takes 1 column, the result has \(reader.cells.columns.description)")
+        }
+        return SingleColumnContainer(reader: reader)
+    }
+}
+
+/// Decodes any type out of a column, and remembers per column how its type is decoded.
+final class ColumnReader {
+    let cells: RowCells
+    private let cellDecoder = CellDecoder()
+    private var ways: [Way]
+
+    private struct Way {
+        var type: ObjectIdentifier
+        var sql: (any SQLDecodable.Type)?
+    }
+
+    init(_ cells: RowCells) {
+        self.cells = cells
+        ways = Array(repeating: Way(type: ObjectIdentifier(Never.self)), count: cells.columns.count)
+    }
+
+    @inline(__always)
+    func read<V: SQLDecodable>(_ type: V.Type, at column: Int) throws -> V { try cells.read(type, at: column) }
+
+    /// json and jsonb are decoded by their content, unless text or bytes are wanted; what has a codec, by its codec; the
+    /// rest as a single value (enums with raw values are that).
+    func readAny<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
+        let id = ObjectIdentifier(type)
+        if ways[column].type != id { ways[column] = Way(type: id, sql: type as? any SQLDecodable.Type) }
+        guard let sql = ways[column].sql else {
+            let cell = try cells.cell(column)
+            do {
+                if cell == nil, !(type is any ExpressibleByNilLiteral.Type) {
+                    throw SQLValueError("the value is NULL, and \(T.self) is not optional")
+                }
+                return try cellDecoder.decode(type, from: cell)
+            } catch {
+                throw cells.failure(error, type)
+            }
+        }
+        return try withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { place in
+            try open(sql, at: column, into: UnsafeMutableRawPointer(place.baseAddress!))
+            return place.baseAddress!.move()
+        }
+    }
+
+    /// `V` is the very type that `place` has room for: no cast is needed.
+    private func open<V: SQLDecodable>(_ type: V.Type, at column: Int, into place: UnsafeMutableRawPointer) throws {
+        place.initializeMemory(as: V.self, to: try cells.read(type, at: column))
+    }
+}

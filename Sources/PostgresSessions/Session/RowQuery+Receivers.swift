@@ -1,0 +1,70 @@
+// Three receivers, one vocabulary: a generic over them would need a public protocol that means nothing to users.
+
+extension Session {
+    /// Rows as they are, read by name or index.
+    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+        RowQuery(runner: runner, query: query, decoding: .row)
+    }
+
+    /// Rows of one column.
+    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: runner, query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+        RowQuery(runner: runner, query: query, decoding: .tuple())
+    }
+
+    /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
+    @_disfavoredOverload
+    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: runner, query: query, decoding: .decodable)
+    }
+}
+
+extension Connection {
+    /// Rows as they are, read by name or index.
+    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+        RowQuery(runner: core, query: query, decoding: .row)
+    }
+
+    /// Rows of one column.
+    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: core, query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+        RowQuery(runner: core, query: query, decoding: .tuple())
+    }
+
+    /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
+    @_disfavoredOverload
+    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: core, query: query, decoding: .decodable)
+    }
+}
+
+extension Engine {
+    /// Rows as they are, read by name or index.
+    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+        RowQuery(runner: self, query: query, decoding: .row)
+    }
+
+    /// Rows of one column.
+    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: self, query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+        RowQuery(runner: self, query: query, decoding: .tuple())
+    }
+
+    /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
+    @_disfavoredOverload
+    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+        RowQuery(runner: self, query: query, decoding: .decodable)
+    }
+}

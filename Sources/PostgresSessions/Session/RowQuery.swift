@@ -1,0 +1,45 @@
+internal import PostgresWire
+
+/// A statement and the Swift type of its rows. Nothing is sent before one of its terminals is called.
+///
+/// Each terminal is one round trip. Throws ``ServerError`` where the server refuses the statement and
+/// ``EngineError/decoding(_:)``, naming column, types and row, where a value does not fit.
+public struct RowQuery<T> {
+    let runner: any StatementRunner
+    let query: SQLQuery
+    let decoding: RowDecoding<T>
+
+    /// Every row, in the server's order.
+    public func all() async throws -> sending [T] {
+        try decoding.decodeAll(try await runner.run(query))
+    }
+
+    /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.
+    public func first() async throws -> sending T? {
+        let result = try await runner.run(query)
+        let decoder = try decoding.makeDecoder(for: result)
+        guard result.rowCount > 0 else { return nil }
+        return try decoder.decode(result, row: 0)
+    }
+
+    /// The only row. Throws ``EngineError/unexpectedRowCount(_:)`` unless there is exactly one.
+    public func one() async throws -> sending T {
+        let result = try await runner.run(query)
+        let decoder = try decoding.makeDecoder(for: result)
+        guard result.rowCount == 1 else {
+            throw EngineError.unexpectedRowCount("\(result.rowCount) rows where exactly one was expected, from: \(query)")
+        }
+        return try decoder.decode(result, row: 0)
+    }
+
+    /// The only row, or nil when there is none. Throws ``EngineError/unexpectedRowCount(_:)`` when there are more.
+    public func oneOrNil() async throws -> sending T? {
+        let result = try await runner.run(query)
+        let decoder = try decoding.makeDecoder(for: result)
+        guard result.rowCount <= 1 else {
+            throw EngineError.unexpectedRowCount("\(result.rowCount) rows where at most one was expected, from: \(query)")
+        }
+        guard result.rowCount == 1 else { return nil }
+        return try decoder.decode(result, row: 0)
+    }
+}

@@ -1,0 +1,115 @@
+internal import PostgresWire
+
+/// One unit of work: a transaction over a borrowed connection. One per request, used by one task, never shared.
+///
+/// The first statement borrows a connection and begins the transaction; ``commit()`` or ``rollback()`` ends it and gives the
+/// connection home; the next statement begins another one. A session is not `Sendable`: it cannot be a global, and two tasks
+/// cannot use it, or the program does not compile. What the compiler cannot see (a session kept beyond its scope, or smuggled
+/// into another task) is an ``EngineError``, and nothing is sent.
+public final class Session {
+    let core: SessionCore
+    /// The scope this handle belongs to; nil for the session itself.
+    let scope: Int?
+    private let mustBeClosed: Bool
+
+    init(_ core: SessionCore, scope: Int? = nil, mustBeClosed: Bool = false) {
+        self.core = core
+        self.scope = scope
+        self.mustBeClosed = mustBeClosed
+    }
+
+    deinit { if mustBeClosed { core.abandon() } }
+
+    // MARK: State
+
+    /// Whether a transaction is open, also one whose BEGIN has not been sent yet, or that has failed.
+    public var isInTransaction: Bool {
+        if case .none = core.transaction { return false }
+        return true
+    }
+
+    public var transactionStatus: TransactionStatus {
+        switch core.transaction {
+        case .none: .idle
+        case .pending, .active: .active
+        case .failed(let state): .failed(state)
+        case .lost: .invalidated
+        }
+    }
+
+    // MARK: Statements
+
+    /// One statement without rows, or whose rows do not matter: one round trip, BEGIN included.
+    ///
+    /// - Throws: ``ServerError`` where the server refuses it, and ``EngineError/transactionAborted(_:)`` from then on until
+    ///   a rollback; `CancellationError` where the task was cancelled, after the statement was cancelled on the server.
+    @discardableResult
+    public func execute(_ query: SQLQuery) async throws -> CommandResult {
+        CommandResult(try await core.run(query, in: scope))
+    }
+
+    var runner: any StatementRunner { SessionRunner(core: core, scope: scope) }
+
+    // MARK: The transaction
+
+    /// Begins a transaction with characteristics of its own. Nothing is sent: BEGIN rides with the first statement.
+    ///
+    /// - Throws: ``EngineError/invalidState(_:)`` if one is open.
+    public func begin(
+        isolationLevel: IsolationLevel? = nil, accessMode: AccessMode? = nil, deferrable: Bool = false
+    ) async throws {
+        let characteristics = TransactionCharacteristics(
+            isolationLevel: isolationLevel, accessMode: accessMode, deferrable: deferrable)
+        try core.begin(characteristics, in: scope)
+    }
+
+    /// Commits the transaction, always the outermost, and gives the connection home. Without one, nothing is sent.
+    ///
+    /// Not cancellable once sent. - Throws: ``ServerError`` where COMMIT itself fails (a deferred constraint, a
+    /// serialization failure); ``EngineError/transactionAborted(_:)`` where nothing was committed because a statement
+    /// had failed; ``EngineError/commitOutcomeUnknown(_:)`` where the answer never came.
+    public func commit() async throws { try await core.commit(in: scope) }
+
+    /// The last statement and COMMIT in one round trip. If the statement is refused, nothing is committed.
+    @discardableResult
+    public func commit(with query: SQLQuery) async throws -> CommandResult {
+        CommandResult(try await core.commit(with: query, in: scope))
+    }
+
+    /// Rolls the transaction back, always the outermost, and gives the connection home. Shielded from cancellation; where
+    /// ROLLBACK cannot be had within five seconds the connection is closed, and the server rolls back.
+    public func rollback() async throws { try await core.rollBack(in: scope) }
+
+    /// Ends the session for good: what is not committed is rolled back. Later use throws ``EngineError/sessionClosed``.
+    public func close() async { await core.close() }
+
+    // MARK: Scopes
+
+    /// Runs the body in a savepoint: released when it returns, rolled back to when it throws; the transaction goes on.
+    public func withSavepoint<R>(_ body: (sending Session) async throws -> R) async throws -> R {
+        try await core.savepoint(in: scope, body)
+    }
+
+    /// Nested in a transaction, a savepoint; on a session without one, a transaction of its own.
+    public func withTransaction<R>(_ body: (sending Session) async throws -> R) async throws -> R {
+        try await core.nestedTransaction(in: scope, body)
+    }
+
+    // MARK: After the end
+
+    /// Runs `action` once, in order of registration, after the transaction has been committed and the connection went home.
+    public func afterCommit(_ action: @escaping @Sendable () async -> Void) { core.afterCommit.append(action) }
+
+    /// Runs `action` once, in order of registration, after the transaction has been rolled back.
+    public func afterRollback(_ action: @escaping @Sendable () async -> Void) { core.afterRollback.append(action) }
+}
+
+/// A session in one of its scopes, for queries that outlive the call that made them.
+struct SessionRunner: StatementRunner {
+    let core: SessionCore
+    let scope: Int?
+    func run(_ query: SQLQuery) async throws -> WireResult { try await core.run(query, in: scope) }
+}
+
+@available(*, unavailable, message: "a session belongs to one task; make one per request")
+extension Session: Sendable {}

@@ -1,0 +1,173 @@
+internal import Logging
+internal import PostgresWire
+
+extension SessionCore {
+    // MARK: Commit
+
+    func commit(in scope: Int?) async throws {
+        try claim(scope)
+        let outcome: Result<Void, any Error>
+        do {
+            try await commitClaimed()
+            endScopes()
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        let actions = takeActions()
+        unclaim()
+        for action in actions { await action() }
+        try outcome.get()
+    }
+
+    func commit(with query: SQLQuery, in scope: Int?) async throws -> WireResult {
+        try query.validated()
+        try claim(scope)
+        let outcome: Result<WireResult, any Error>
+        do {
+            outcome = .success(try await say(query, thenCommit: true))
+            endScopes()
+        } catch {
+            outcome = .failure(error)
+        }
+        noteOutcome(isCommitted: (try? outcome.get()) != nil)
+        let actions = takeActions()
+        unclaim()
+        for action in actions { await action() }
+        return try outcome.get()
+    }
+
+    /// COMMIT, once sent, is not cancellable: its answer is awaited, or its outcome is unknown.
+    private func commitClaimed() async throws {
+        switch transaction {
+        case .none, .pending:
+            endTransaction()
+            return noteOutcome(isCommitted: true)
+        case .failed(let state):
+            throw EngineError.transactionAborted("a statement failed with \(state); it cannot be committed")
+        case .lost(let why): throw EngineError.transactionAborted(why)
+        case .active: break
+        }
+        try Task.checkCancellation()
+        guard let lease else { return }
+        hasSentCommit = true
+        let outcome: FlightOutcome
+        do throws(WireError) {
+            let limits = FlightLimits(isInterruptible: false)
+            outcome = try await lease.connection.fly(Flight([Self.commitCommand], limits: limits))
+        } catch {
+            giveBackBroken()
+            transaction = .none
+            afterCommit.removeAll()
+            throw EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(EngineError(error))"))
+        }
+        // Whatever COMMIT answers, the transaction is over.
+        endTransaction()
+        do {
+            let result = try verdict(on: outcome, Self.commitCommand, options).get()
+            if result.commandTag == "ROLLBACK" {
+                throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
+            }
+            noteOutcome(isCommitted: true)
+        } catch {
+            noteOutcome(isCommitted: false)
+            throw error
+        }
+    }
+
+    // MARK: Rollback
+
+    func rollBack(in scope: Int?) async throws {
+        try claim(scope)
+        await rollBackQuietly()
+        endScopes()
+        noteOutcome(isCommitted: false)
+        let actions = takeActions()
+        unclaim()
+        for action in actions { await action() }
+    }
+
+    /// Claimed. Ends the transaction, whatever its state. Shielded from cancellation and bounded; where ROLLBACK cannot be
+    /// had, the connection is closed, and the server rolls back.
+    func rollBackQuietly() async {
+        if let lease {
+            let isClean = await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout)
+            if !isClean { giveBackBroken() }
+        }
+        endTransaction()
+    }
+
+    // MARK: Close
+
+    /// The end of the session, from its scope or by hand. What is not committed is rolled back.
+    func close() async {
+        // A stream or a second task may be inside; it fails on its own, and the session is closed when it has left.
+        do throws(EngineError) {
+            try claim(nil)
+        } catch {
+            return closeLater(error)
+        }
+        await closeClaimed()
+        unclaim()
+    }
+
+    private func closeClaimed() async {
+        let wasOpen: Bool
+        if case .none = transaction { wasOpen = false } else { wasOpen = true }
+        await rollBackQuietly()
+        isClosed = true
+        if wasOpen { noteOutcome(isCommitted: false) }
+        let actions = takeActions()
+        for action in actions { await action() }
+    }
+
+    /// Somebody else holds the session (a task it was smuggled into): wait for them, in the background.
+    private func closeLater(_ error: EngineError) {
+        guard case .invalidState = error else { return }
+        lease?.wire.interrupt()
+        Task { [self] in
+            while true {
+                do throws(EngineError) {
+                    try claim(nil)
+                    break
+                } catch {
+                    if case .sessionClosed = error { return }
+                    try? await Task.sleep(for: .milliseconds(10))
+                }
+            }
+            await closeClaimed()
+            unclaim()
+        }
+    }
+
+    /// For a handle that was dropped without `close()`.
+    func abandon() {
+        guard !isClosed else { return }
+        guard lease != nil else { return }
+        engine.logger.warning(
+            "a session was dropped without close(); its work is rolled back", metadata: ["pg.session.origin": "\(origin)"])
+        for observer in engine.configuration.observers { observer.didDropSession(origin: "\(origin)") }
+        Task(executorPreference: EventLoops.shared) { [self] in await close() }
+    }
+
+    // MARK: After the end
+
+    private func noteOutcome(isCommitted: Bool) {
+        if isCommitted { afterRollback.removeAll() } else { afterCommit.removeAll() }
+    }
+
+    /// The actions that are due: those of the outcome that has happened. None while the transaction is open.
+    private func takeActions() -> [@Sendable () async -> Void] {
+        guard case .none = transaction else { return [] }
+        defer {
+            afterCommit.removeAll()
+            afterRollback.removeAll()
+        }
+        return afterCommit + afterRollback
+    }
+
+    /// `commit` or `rollback` by hand: every scope that owned part of the transaction is over, but for its end.
+    private func endScopes() {
+        for index in scopes.indices where scopes[index].ownsTransaction { scopes[index].isEnded = true }
+    }
+}

@@ -1,0 +1,173 @@
+internal import PostgresWire
+
+extension SessionCore {
+    // MARK: The outermost scopes
+
+    /// The whole of `engine.withTransaction`: the body in a transaction, COMMIT on return, ROLLBACK on throw.
+    func transaction<R>(
+        _ characteristics: TransactionCharacteristics, _ body: (sending Session) async throws -> R
+    ) async throws -> R {
+        self.characteristics = characteristics
+        transaction = .pending
+        let scope = nextSerial()
+        scopes.append(Scope(id: scope, ownsTransaction: true))
+        do {
+            let result = try await body(Session(self, scope: scope))
+            if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
+            await closeScope()
+            return result
+        } catch {
+            await closeScope()
+            throw error
+        }
+    }
+
+    /// The end of a session that a scope owns.
+    func closeScope() async { await close() }
+
+    /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT.
+    func mayRetry(after error: any Error) -> Bool {
+        switch error {
+        case let error as ServerError:
+            return [.serializationFailure, .deadlockDetected].contains(error.sqlState)
+        case EngineError.connectionLost: return !hasSentCommit
+        default: return false
+        }
+    }
+
+    // MARK: Nested scopes
+
+    /// A savepoint around the body. SAVEPOINT rides with the body's first statement and RELEASE with the next one after
+    /// it, so a scope costs no round trip, and an empty one sends nothing.
+    func savepoint<R>(
+        in outer: Int?, _ body: (sending Session) async throws -> R
+    ) async throws -> R {
+        let (scope, name) = try openSavepoint(in: outer)
+        do {
+            let result = try await body(Session(self, scope: scope))
+            try await release(name, scope)
+            return result
+        } catch {
+            await rollBack(to: name, scope)
+            throw error
+        }
+    }
+
+    /// On a session without a transaction, one of its own; else a savepoint.
+    func nestedTransaction<R>(
+        in outer: Int?, _ body: (sending Session) async throws -> R
+    ) async throws -> R {
+        guard case .none = transaction else { return try await savepoint(in: outer, body) }
+        let scope = try openTransaction(in: outer)
+        do {
+            let result = try await body(Session(self, scope: scope))
+            if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
+            pop(scope)
+            return result
+        } catch {
+            if case .none = transaction {} else { try? await rollBack(in: scope) }
+            pop(scope)
+            throw error
+        }
+    }
+
+    private func openTransaction(in outer: Int?) throws -> Int {
+        try begin(TransactionCharacteristics(), in: outer)
+        let scope = nextSerial()
+        scopes.append(Scope(id: scope, ownsTransaction: true))
+        return scope
+    }
+
+    /// Nothing is sent: BEGIN rides with the first statement.
+    func begin(_ characteristics: TransactionCharacteristics, in scope: Int?) throws {
+        try claim(scope)
+        defer { unclaim() }
+        guard case .none = transaction else {
+            throw EngineError.invalidState("a transaction is open already")
+        }
+        if scopes.last?.isEnded == true {
+            throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
+        }
+        self.characteristics = characteristics
+        transaction = .pending
+    }
+
+    private func openSavepoint(in outer: Int?) throws -> (scope: Int, name: String) {
+        try claim(outer)
+        defer { unclaim() }
+        switch transaction {
+        case .none, .pending, .active: break
+        case .failed(let state):
+            throw EngineError.transactionAborted("a statement failed with \(state); roll back to go on")
+        case .lost(let why): throw EngineError.transactionAborted("\(why); roll back to go on")
+        }
+        if scopes.last?.isEnded == true {
+            throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
+        }
+        if case .none = transaction { transaction = .pending }
+        let scope = nextSerial()
+        let name = "sp_\(scope)"
+        savepoints.append(Savepoint(name: name))
+        riders.append(Rider(command: "SAVEPOINT \(unsafeRaw: name)", savepoint: name))
+        scopes.append(Scope(id: scope, ownsTransaction: true))
+        return (scope, name)
+    }
+
+    private func release(_ name: String, _ scope: Int) async throws {
+        try claim(scope)
+        defer { unclaim() }
+        guard scopes.last?.isEnded == false else {
+            pop(scope)
+            return
+        }
+        switch transaction {
+        case .failed(let state):
+            throw EngineError.transactionAborted("a statement failed with \(state); the savepoint cannot be released")
+        case .lost(let why): throw EngineError.transactionAborted(why)
+        case .none, .pending, .active: break
+        }
+        if let index = savepoints.lastIndex(where: { $0.name == name }) {
+            if savepoints[index].isSent {
+                riders.append(Rider(command: "RELEASE SAVEPOINT \(unsafeRaw: name)", savepoint: nil))
+            } else {
+                riders.removeAll { $0.savepoint == name }
+            }
+            savepoints.remove(at: index)
+        }
+        pop(scope)
+    }
+
+    /// Undoes the scope's work and nothing else. Shielded and bounded, as every rollback.
+    private func rollBack(to name: String, _ scope: Int) async {
+        do throws(EngineError) {
+            try claim(scope)
+        } catch {
+            return  // whoever is inside fails on its own; the session's end cleans up
+        }
+        defer {
+            pop(scope)
+            unclaim()
+        }
+        guard scopes.last?.isEnded == false, let index = savepoints.lastIndex(where: { $0.name == name }) else { return }
+        let isSent = savepoints[index].isSent
+        let inner = savepoints[index...].map(\.name)
+        savepoints.removeSubrange(index...)
+        riders.removeAll { rider in rider.savepoint.map { inner.contains($0) } ?? isSent }
+        guard isSent, let lease else { return }
+        let commands: [SQLQuery] = [
+            "ROLLBACK TO SAVEPOINT \(unsafeRaw: name)", "RELEASE SAVEPOINT \(unsafeRaw: name)",
+        ]
+        let deadline = Monotonic.now.advanced(by: ConnectionPool.housekeepingTimeout)
+        let limits = FlightLimits(hard: deadline, isInterruptible: false)
+        let outcome = try? await lease.connection.fly(Flight(commands, limits: limits))
+        if let outcome, outcome.failure == nil, lease.wire.transactionStatus == .inTransaction {
+            transaction = .active
+        } else {
+            giveBackBroken()
+        }
+    }
+
+    private func pop(_ scope: Int) {
+        if let index = scopes.lastIndex(where: { $0.id == scope }) { scopes.removeSubrange(index...) }
+    }
+}

@@ -1,0 +1,268 @@
+internal import PoolCore
+internal import PostgresWire
+internal import Synchronization
+
+/// A session's state and conversations. ``Session`` values are handles on it, one per scope.
+///
+/// ```
+///            begin()                      first statement: BEGIN rides along
+///   none ───────────▶ pending ────────────────────────────▶ active ──▶ failed (a statement was refused)
+///    ▲ └──────────────── first statement ──────────────────▶  │           │
+///    │                                                        ├──▶ lost (the connection ended)
+///    └──── commit, rollback, close: the connection goes home ─┴───────────┘
+/// ```
+///
+/// It never waits without a deadline of its own for BEGIN, ROLLBACK or its return, and never gives a connection home in
+/// a transaction (S2). The user's own error is never masked by a failed rollback (S3).
+final class SessionCore: @unchecked Sendable {
+    // Proof: `claim` admits one operation at a time; everything below it is touched by the claimant alone.
+    private let isClaimed = Atomic<Bool>(false)
+
+    enum Transaction {
+        case none, pending, active
+        case failed(SQLState)
+        case lost(String)
+    }
+
+    let engine: Engine
+    let options: SessionOptions
+    let origin: Origin
+    private let checkoutTimeout: Duration?
+
+    var transaction = Transaction.none
+    var lease: Lease?
+    /// Of the transaction that is pending.
+    var characteristics = TransactionCharacteristics()
+    /// Open savepoints, outermost first.
+    var savepoints: [Savepoint] = []
+    /// Commands that ride in the next statement's flight.
+    var riders: [Rider] = []
+    /// Scopes that are open, innermost last; a handle is usable while its scope is among them.
+    var scopes: [Scope] = []
+    var isClosed = false
+    /// Actions for the end of the transaction.
+    var afterCommit: [@Sendable () async -> Void] = []
+    var afterRollback: [@Sendable () async -> Void] = []
+    /// Whether COMMIT has been sent for this unit of work; after that, nothing is retried.
+    var hasSentCommit = false
+    var timeout: Monotonic?
+    private var serial = 0
+
+    struct Savepoint {
+        var name: String
+        var isSent = false
+    }
+
+    struct Rider {
+        var command: SQLQuery
+        var savepoint: String?
+    }
+
+    struct Scope {
+        var id: Int
+        /// Its transaction, or savepoint, was ended by hand inside it: nothing more is said until it ends.
+        var isEnded = false
+        /// Whether the scope owns a transaction or savepoint that `commit` by hand would end.
+        var ownsTransaction: Bool
+    }
+
+    init(_ engine: Engine, _ options: SessionOptions?, _ checkoutTimeout: Duration?, _ origin: Origin) {
+        self.engine = engine
+        self.options = options?.over(engine.configuration.session) ?? engine.configuration.session
+        self.checkoutTimeout = checkoutTimeout
+        self.origin = origin
+    }
+
+    // MARK: One operation at a time
+
+    /// Admits the caller, or says that somebody else is in. Nothing is sent.
+    func claim(_ scope: Int?) throws(EngineError) {
+        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else {
+            throw .invalidState("the session is in use by another task, or inside its own stream")
+        }
+        do throws(EngineError) {
+            try checkUsable(scope)
+        } catch {
+            unclaim()
+            throw error
+        }
+    }
+
+    func unclaim() { isClaimed.store(false, ordering: .releasing) }
+
+    private func checkUsable(_ scope: Int?) throws(EngineError) {
+        guard !isClosed else { throw .sessionClosed }
+        guard let scope else { return }
+        guard scopes.contains(where: { $0.id == scope }) else { throw .sessionClosed }
+    }
+
+    /// The number of a scope, or of a savepoint's name, that this session has not used yet.
+    func nextSerial() -> Int {
+        serial += 1
+        return serial
+    }
+
+    // MARK: Statements
+
+    /// One statement: begins the transaction if there is none, and rides with whatever is pending.
+    func run(_ query: SQLQuery, in scope: Int?) async throws -> WireResult {
+        try query.validated()
+        try claim(scope)
+        defer { unclaim() }
+        return try await say(query, thenCommit: false)
+    }
+
+    /// The claimed part of a statement.
+    func say(_ query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+        if let ended = scopes.last, ended.isEnded {
+            throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
+        }
+        try Task.checkCancellation()
+        switch transaction {
+        case .none, .pending: return try await open(with: query, thenCommit: thenCommit)
+        case .active: return try await goOn(with: query, thenCommit: thenCommit)
+        case .failed(let state):
+            throw EngineError.transactionAborted("a statement failed with \(state); roll back to go on")
+        case .lost(let why): throw EngineError.transactionAborted("\(why); roll back to go on")
+        }
+    }
+
+    /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
+    /// been committed, so it is sent again on another one.
+    private func open(with query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+        let begin = characteristics.over(options)
+        let settings = options.localSettings
+        var opening = [begin.begin]
+        if !settings.isEmpty { opening.append(SQLQuery(settingLocally: settings)) }
+        let deadline = engine.checkoutDeadline(checkoutTimeout)
+        var replays = ReplayBudget()
+        while true {
+            let lease = try await engine.pool.checkout(until: deadline)
+            self.lease = lease
+            hasSentCommit = thenCommit
+            let flight = flight(opening, query, thenCommit, liveness: livenessTimeout(lease))
+            let outcome: FlightOutcome
+            do throws(WireError) {
+                outcome = try await lease.connection.fly(flight)
+            } catch {
+                giveBackBroken()
+                if !thenCommit && !Task.isCancelled && replays.take(after: error, lease) { continue }
+                throw fail(error, thenCommit: thenCommit)
+            }
+            if outcome.failure?.error.isStaleStatement == true, replays.takeRepair() {
+                await rollBackQuietly()
+                continue
+            }
+            return try conclude(outcome, leading: opening.count, query, thenCommit: thenCommit)
+        }
+    }
+
+    private func goOn(with query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+        guard let lease else { throw EngineError.invalidState("the transaction has no connection") }
+        hasSentCommit = thenCommit
+        let outcome: FlightOutcome
+        do throws(WireError) {
+            outcome = try await lease.connection.fly(flight([], query, thenCommit, liveness: nil))
+        } catch {
+            giveBackBroken()
+            throw fail(error, thenCommit: thenCommit)
+        }
+        return try conclude(outcome, leading: 0, query, thenCommit: thenCommit)
+    }
+
+    private func flight(_ opening: [SQLQuery], _ query: SQLQuery, _ thenCommit: Bool, liveness: Duration?) -> Flight {
+        var commands = opening
+        commands.reserveCapacity(opening.count + riders.count + 2)
+        for rider in riders { commands.append(rider.command) }
+        commands.append(query)
+        if thenCommit { commands.append(Self.commitCommand) }
+        var limits = FlightLimits(soft: options.clientDeadline)
+        if let timeout { limits.soft = limits.soft.map { min($0, timeout) } ?? timeout }
+        return Flight(commands, limits: limits, livenessTimeout: liveness)
+    }
+
+    /// A connection that was idle for long proves itself in the flight, within a short time.
+    private func livenessTimeout(_ lease: Lease) -> Duration? {
+        guard case .automatic(let threshold) = engine.configuration.pool.prePing.mode else { return nil }
+        guard let idleSince = lease.idleSince else { return nil }
+        let idle = Monotonic(nanoseconds: idleSince.nanoseconds).duration(to: .now)
+        return idle > threshold ? .seconds(2) : nil
+    }
+
+    // MARK: What a flight leaves behind
+
+    /// Brings the session's state up to the server's, then returns the statement's result or throws its error.
+    private func conclude(
+        _ outcome: FlightOutcome, leading: Int, _ query: SQLQuery, thenCommit: Bool
+    ) throws -> WireResult {
+        noteRiders(outcome, leading: leading)
+        let failure = outcome.failure
+        switch lease?.wire.transactionStatus {
+        case .inTransaction: transaction = .active
+        case .failed: transaction = .failed(SQLState(failure?.error.sqlState ?? "25P02"))
+        default: endTransaction()  // the statement, or COMMIT, ended it
+        }
+        var statements = outcome
+        if thenCommit && failure == nil {
+            guard case .complete(let committed)? = statements.replies.popLast() else {
+                throw EngineError.transactionAborted("COMMIT was skipped")
+            }
+            if committed.commandTag == "ROLLBACK" {
+                throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
+            }
+        }
+        return try verdict(on: statements, query, effectiveOptions).get()
+    }
+
+    /// For errors: a scope with a timeout counts as a statement timeout.
+    private var effectiveOptions: SessionOptions {
+        guard timeout != nil else { return options }
+        var options = options
+        options.statementTimeout = options.statementTimeout ?? .zero
+        return options
+    }
+
+    private func noteRiders(_ outcome: FlightOutcome, leading: Int) {
+        guard !riders.isEmpty else { return }
+        for (index, rider) in riders.enumerated() where leading + index < outcome.replies.count {
+            guard case .complete = outcome.replies[leading + index], let name = rider.savepoint else { continue }
+            if let position = savepoints.lastIndex(where: { $0.name == name }) { savepoints[position].isSent = true }
+        }
+        riders.removeAll()
+    }
+
+    private func fail(_ error: WireError, thenCommit: Bool) -> any Error {
+        if Task.isCancelled && !thenCommit { return CancellationError() }
+        let engineError = EngineError(error)
+        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(engineError)")) }
+        if case .timedOut = error, timeout != nil || options.statementTimeout != nil {
+            return EngineError.statementTimedOut("\(engineError)")
+        }
+        return engineError
+    }
+
+    /// The connection is gone, and the transaction with it.
+    func giveBackBroken() {
+        guard let lease else { return }
+        self.lease = nil
+        engine.pool.giveBack(lease, .broken)
+        savepoints.removeAll()
+        riders.removeAll()
+        transaction = .lost("the connection was lost")
+    }
+
+    /// Nothing is open any more; the connection goes home.
+    func endTransaction() {
+        transaction = .none
+        characteristics = TransactionCharacteristics()
+        savepoints.removeAll()
+        riders.removeAll()
+        guard let lease else { return }
+        self.lease = nil
+        let isDirty = engine.configuration.pool.resetOnReturn == .discardAll
+        engine.pool.giveBack(lease, isDirty ? .needsReset : .clean)
+    }
+
+    static let commitCommand: SQLQuery = "COMMIT"
+    static let rollbackCommand: SQLQuery = "ROLLBACK"
+}

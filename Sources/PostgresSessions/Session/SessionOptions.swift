@@ -1,0 +1,101 @@
+/// How a transaction sees others. nil wherever one is optional: the server's default.
+public enum IsolationLevel: String, Sendable, Hashable, CaseIterable {
+    case readUncommitted = "READ UNCOMMITTED"
+    case readCommitted = "READ COMMITTED"
+    case repeatableRead = "REPEATABLE READ"
+    case serializable = "SERIALIZABLE"
+}
+
+/// Whether a transaction may write.
+public enum AccessMode: String, Sendable, Hashable {
+    case readOnly = "READ ONLY"
+    case readWrite = "READ WRITE"
+}
+
+/// Defaults for sessions. On an engine for all of them; on a session over the engine's. nil leaves the server's.
+public struct SessionOptions: Sendable, Hashable {
+    public var isolationLevel: IsolationLevel?
+    public var accessMode: AccessMode?
+    /// The server ends a statement that runs longer: SQLSTATE 57014.
+    public var statementTimeout: Duration?
+    /// The server ends a statement that waits longer for a lock: SQLSTATE 55P03.
+    public var lockTimeout: Duration?
+    /// The server closes a session that sits in a transaction longer: SQLSTATE 25P03.
+    public var idleInTransactionTimeout: Duration?
+    /// `SET LOCAL` in each transaction, sent in its opening flight: `["app.tenant": "7"]`.
+    public var locals: [String: String]
+
+    public init(
+        isolationLevel: IsolationLevel? = nil, accessMode: AccessMode? = nil, statementTimeout: Duration? = nil,
+        lockTimeout: Duration? = nil, idleInTransactionTimeout: Duration? = nil, locals: [String: String] = [:]
+    ) {
+        self.isolationLevel = isolationLevel
+        self.accessMode = accessMode
+        self.statementTimeout = statementTimeout
+        self.lockTimeout = lockTimeout
+        self.idleInTransactionTimeout = idleInTransactionTimeout
+        self.locals = locals
+    }
+
+    /// These options where they say something, else the other's; locals are merged.
+    func over(_ base: SessionOptions) -> SessionOptions {
+        SessionOptions(
+            isolationLevel: isolationLevel ?? base.isolationLevel, accessMode: accessMode ?? base.accessMode,
+            statementTimeout: statementTimeout ?? base.statementTimeout, lockTimeout: lockTimeout ?? base.lockTimeout,
+            idleInTransactionTimeout: idleInTransactionTimeout ?? base.idleInTransactionTimeout,
+            locals: base.locals.merging(locals) { _, own in own })
+    }
+
+    /// Everything that `SET LOCAL` can express, as settings by name.
+    var localSettings: [(name: String, value: String)] {
+        var settings = locals.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+        for (name, value) in timeouts { settings.append((name, value)) }
+        return settings
+    }
+
+    /// The server's settings for the timeouts, in milliseconds.
+    var timeouts: [(name: String, value: String)] {
+        let all = [
+            ("statement_timeout", statementTimeout), ("lock_timeout", lockTimeout),
+            ("idle_in_transaction_session_timeout", idleInTransactionTimeout),
+        ]
+        return all.compactMap { name, value in value.map { (name, String($0.wholeMilliseconds)) } }
+    }
+}
+
+extension Duration {
+    /// Rounded up, so that a positive duration never becomes 0, which PostgreSQL reads as "no limit".
+    var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    }
+}
+
+/// Where a session's transaction stands.
+@nonexhaustive
+public enum TransactionStatus: Sendable, Hashable {
+    /// None is open; the next statement begins one.
+    case idle
+    case active
+    /// A statement failed with this code; only a rollback (of the savepoint, or of all) goes on from here.
+    case failed(SQLState)
+    /// The connection was lost in it; nothing was committed. Roll back to go on.
+    case invalidated
+}
+
+/// When a transaction's body is run again.
+public struct RetryPolicy: Sendable, Hashable {
+    /// How often the body may run, the first time included.
+    public var maxAttempts: Int
+    /// The first pause is at most this; each further one at most twice the last.
+    public var baseDelay: Duration
+
+    /// The body runs once.
+    public static let never = RetryPolicy(maxAttempts: 1, baseDelay: .zero)
+
+    /// Again after a serialization failure (40001), a deadlock (40P01), at COMMIT too, or a connection lost before
+    /// COMMIT was sent; never after an unknown outcome. Pauses grow exponentially with full jitter.
+    public static func onConflict(maxAttempts: Int, baseDelay: Duration = .milliseconds(10)) -> RetryPolicy {
+        RetryPolicy(maxAttempts: max(1, maxAttempts), baseDelay: baseDelay)
+    }
+}

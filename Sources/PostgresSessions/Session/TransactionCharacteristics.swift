@@ -1,0 +1,23 @@
+/// What BEGIN says.
+struct TransactionCharacteristics: Sendable {
+    var isolationLevel: IsolationLevel?
+    var accessMode: AccessMode?
+    var deferrable = false
+
+    func over(_ options: SessionOptions) -> TransactionCharacteristics {
+        TransactionCharacteristics(
+            isolationLevel: isolationLevel ?? options.isolationLevel, accessMode: accessMode ?? options.accessMode,
+            deferrable: deferrable)
+    }
+
+    var begin: SQLQuery {
+        guard isolationLevel != nil || accessMode != nil || deferrable else { return Self.plainBegin }
+        var modes: [String] = []
+        if let isolationLevel { modes.append("ISOLATION LEVEL \(isolationLevel.rawValue)") }
+        if let accessMode { modes.append(accessMode.rawValue) }
+        if deferrable { modes.append("DEFERRABLE") }
+        return "BEGIN \(unsafeRaw: modes.joined(separator: ", "))"
+    }
+
+    private static let plainBegin: SQLQuery = "BEGIN"
+}

@@ -1,0 +1,70 @@
+internal import CLibPQ
+
+/// A connection string, parsed by libpq and checked keyword by keyword. Opens nothing.
+package struct ConnectionParameters: Sendable {
+    /// In libpq's words, without its defaults.
+    package private(set) var values: [String: String]
+
+    /// Parses a URI or a key=value string. The error says what is wrong, never what a password may be part of.
+    package init(parsing text: String) throws(WireConnectFailure) {
+        guard !text.utf8.contains(0) else { throw Self.malformed("it contains a NUL byte") }
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(text, &message) else {
+            defer { PQfreemem(message) }
+            throw Self.malformed(Self.harmless(message.map { String(cString: $0) } ?? "out of memory"))
+        }
+        defer { PQconninfoFree(options) }
+        values = [:]
+        Self.forEach(options) { keyword, value in if let value { values[keyword] = value } }
+    }
+
+    package subscript(keyword: String) -> String? {
+        get { values[keyword] }
+        set { values[keyword] = newValue }
+    }
+
+    /// The value libpq would use: given here, else from the PG* environment or its defaults.
+    package func resolved(_ keyword: String) -> String? { values[keyword] ?? Self.defaults[keyword] }
+
+    /// Every keyword this libpq knows, with its default where it has one.
+    package static var defaults: [String: String] {
+        guard let options = PQconndefaults() else { return [:] }
+        defer { PQconninfoFree(options) }
+        var found: [String: String] = [:]
+        forEach(options) { keyword, value in if let value { found[keyword] = value } }
+        return found
+    }
+
+    private static func forEach(_ options: UnsafeMutablePointer<PQconninfoOption>, _ body: (String, String?) -> Void) {
+        var option = options
+        while let keyword = option.pointee.keyword {
+            body(String(cString: keyword), option.pointee.val.map { String(cString: $0) })
+            option += 1
+        }
+    }
+
+    private static func malformed(_ message: String) -> WireConnectFailure {
+        WireConnectFailure(reason: .configuration, target: "", message: "the connection string is malformed: \(message)")
+    }
+
+    /// libpq quotes pieces of its input. Only an unknown keyword's name is let through: the rest may hold a password.
+    static func harmless(_ message: String) -> String {
+        let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let namesKeyword = [
+            "invalid connection option", "invalid URI query parameter", "unrecognized", "invalid integer value",
+            "invalid sslmode",
+        ].contains { text.hasPrefix($0) }
+        if namesKeyword { return text }
+        var kept = ""
+        var isQuoted = false
+        for character in text {
+            if character == "\"" {
+                isQuoted.toggle()
+                kept += isQuoted ? "\"…" : "\""
+            } else if !isQuoted {
+                kept.append(character)
+            }
+        }
+        return kept
+    }
+}

@@ -1,0 +1,129 @@
+internal import Synchronization
+
+/// Why a wait for a socket ended.
+package enum Wake: Sendable {
+    case ready
+    case deadline
+    /// `interrupt` was called; sticky until `clearInterrupt`.
+    case interrupted
+}
+
+/// What the kernel has to say of a socket.
+struct SocketNews: OptionSet {
+    let rawValue: UInt8
+    static let read = SocketNews(rawValue: 1)
+    static let write = SocketNews(rawValue: 2)
+    /// The peer has closed, or the socket has failed; bytes may still be unread.
+    static let ended = SocketNews(rawValue: 4)
+}
+
+/// What one socket has announced, and the one task that may wait for it.
+///
+/// Readiness is remembered between waits (the kernel reports each change once), so a wait may end for news that was
+/// already consumed; callers try, and wait again. At most one waiter at a time: the connection's borrower.
+final class SocketWatch: Sendable {
+    fileprivate struct State {
+        var ready: SocketNews = []
+        var wanted: SocketNews = []
+        var waiter: UnsafeContinuation<Wake, Never>?
+        /// Tells a late timer that the wait it was for is over.
+        var waitNumber: UInt64 = 0
+        var isInterrupted = false
+        var isParked = false
+    }
+
+    private let state = Mutex(State())
+    private let loop: EventLoop
+    private let onEndWhileParked: @Sendable () -> Void
+
+    init(loop: EventLoop, onEndWhileParked: @escaping @Sendable () -> Void) {
+        self.loop = loop
+        self.onEndWhileParked = onEndWhileParked
+    }
+
+    /// Called on the loop's thread when the kernel reports a change.
+    func signal(_ news: SocketNews) {
+        var tellOwner = false
+        let waiter = state.withLock { state -> UnsafeContinuation<Wake, Never>? in
+            guard state.waiter == nil || state.wanted.isDisjoint(with: news) else {
+                state.ready.formUnion(news.subtracting(state.wanted))
+                return state.takeWaiter()
+            }
+            state.ready.formUnion(news)
+            tellOwner = state.isParked && news.contains(.ended)
+            return nil
+        }
+        waiter?.resume(returning: .ready)
+        if tellOwner { onEndWhileParked() }
+    }
+
+    /// Suspends until the socket has news of the wanted kind, the deadline, or an interrupt.
+    func wait(for wanted: SocketNews, until deadline: Monotonic?) async -> Wake {
+        let number = state.withLock { state in
+            state.waitNumber += 1
+            return state.waitNumber
+        }
+        let timer = deadline.map { deadline in loop.schedule(at: deadline) { [self] in timeOut(number) } }
+        let wake = await withUnsafeContinuation { continuation in
+            let now = state.withLock { state -> Wake? in
+                if state.isInterrupted { return .interrupted }
+                guard state.ready.isDisjoint(with: wanted) else {
+                    state.ready.subtract(wanted)
+                    return .ready
+                }
+                if state.waitNumber != number { return .deadline }
+                state.wanted = wanted
+                state.waiter = continuation
+                return nil
+            }
+            if let now { continuation.resume(returning: now) }
+        }
+        if let timer { loop.cancel(timer) }
+        return wake
+    }
+
+    private func timeOut(_ number: UInt64) {
+        let waiter = state.withLock { state -> UnsafeContinuation<Wake, Never>? in
+            guard state.waitNumber == number else { return nil }
+            state.waitNumber += 1
+            return state.takeWaiter()
+        }
+        waiter?.resume(returning: .deadline)
+    }
+
+    /// Ends the current wait, or the next one, with `.interrupted`. Any thread.
+    func interrupt() {
+        let waiter = state.withLock { state in
+            state.isInterrupted = true
+            return state.takeWaiter()
+        }
+        waiter?.resume(returning: .interrupted)
+    }
+
+    func clearInterrupt() { state.withLock { $0.isInterrupted = false } }
+
+    /// From now on the owner is told when the socket ends. True if there may be something to read already.
+    func park() -> Bool {
+        state.withLock { state in
+            state.isParked = true
+            state.isInterrupted = false
+            return state.ready.contains(.read)
+        }
+    }
+
+    /// Ends parking. True if the socket has had news since the last read: look at it before using it.
+    func unpark() -> Bool {
+        state.withLock { state in
+            state.isParked = false
+            state.isInterrupted = false
+            return state.ready.contains(.read)
+        }
+    }
+}
+
+extension SocketWatch.State {
+    fileprivate mutating func takeWaiter() -> UnsafeContinuation<Wake, Never>? {
+        defer { waiter = nil }
+        return waiter
+    }
+}

@@ -1,0 +1,217 @@
+internal import CLibPQ
+
+/// The server's answer to one queued command, or the mark at a flight's end.
+package enum Reply: Sendable {
+    /// The command is complete, with its rows if it has any.
+    case complete(WireResult)
+    /// Some rows of a streamed command; more replies follow for it.
+    case partial(WireResult)
+    /// The server refuses the command; those after it, up to the sync, are skipped.
+    case refused(WireServerError)
+    case skipped
+    case sync
+    /// A COPY or another conversation that a pipeline cannot have.
+    case unexpected(String)
+}
+
+extension WireConnection {
+    // MARK: Queueing. Nothing leaves before `send`.
+
+    package func queuePrepare(name: String, text: String, _ parameters: WireParameters) throws(WireError) {
+        let sent = withTypes(parameters) { types in
+            PQsendPrepare(conn, name, text, Int32(parameters.count), types)
+        }
+        try queued(sent)
+    }
+
+    package func queueExecute(prepared name: String, _ parameters: WireParameters, binary: Bool = true) throws(WireError) {
+        let sent = withArrays(parameters) { _, values, lengths, formats in
+            PQsendQueryPrepared(conn, name, Int32(parameters.count), values, lengths, formats, binary ? 1 : 0)
+        }
+        try queued(sent)
+    }
+
+    package func queueExecute(text: String, _ parameters: WireParameters, binary: Bool = true) throws(WireError) {
+        let sent = withArrays(parameters) { types, values, lengths, formats in
+            PQsendQueryParams(conn, text, Int32(parameters.count), types, values, lengths, formats, binary ? 1 : 0)
+        }
+        try queued(sent)
+    }
+
+    /// The server answers what it has so far without waiting for the sync: how a dead peer is found early.
+    package func queueFlushRequest() throws(WireError) {
+        guard PQsendFlushRequest(conn) == 1 else { throw refusal() }
+    }
+
+    /// Ends a segment: after an error, the server skips up to here; outside a transaction, it commits here.
+    package func queueSync() throws(WireError) { try queued(cpq_pipeline_sync(conn)) }
+
+    private func queued(_ sent: Int32) throws(WireError) {
+        guard sent == 1 else { throw refusal() }
+        outstanding += 1
+    }
+
+    private func refusal() -> WireError {
+        let message = lastMessage
+        guard PQstatus(conn) == CONNECTION_BAD else { return .refused(message) }
+        isBroken = true
+        return .lost(message, lastFatal)
+    }
+
+    private var lastMessage: String {
+        String(cString: PQerrorMessage(conn)).split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+
+    // MARK: A flight
+
+    /// Ends the flight with a sync and writes it all, reading meanwhile if the server talks first.
+    package func send(_ limits: FlightLimits) async throws(WireError) {
+        try queueSync()
+        try await flush(limits)
+    }
+
+    package func flush(_ limits: FlightLimits) async throws(WireError) {
+        while true {
+            let left = PQflush(conn)
+            // A failed write is read on: the server may have said why before it closed.
+            guard left > 0 else { return }
+            try await wait(for: [.read, .write], limits)
+            if hasUnreadBytes { consume() }
+        }
+    }
+
+    /// The next answer. Call it once per queued command and sync; after a `.partial`, again for the same command.
+    package func nextReply(_ limits: FlightLimits) async throws(WireError) -> Reply {
+        precondition(outstanding > 0, "a reply is read only for what was queued")
+        while true {
+            try await untilAnswered(limits)
+            guard let pointer = PQgetResult(conn) else {
+                // The gap between two commands, or a connection that can answer nothing more.
+                if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
+                continue
+            }
+            return try reply(WireResult(pointer))
+        }
+    }
+
+    private func untilAnswered(_ limits: FlightLimits) async throws(WireError) {
+        var mayHaveUnread = false
+        while PQisBusy(conn) == 1 {
+            if PQstatus(conn) == CONNECTION_BAD { return }  // PQgetResult says why, without blocking
+            if !(mayHaveUnread && hasUnreadBytes) { try await wait(for: .read, limits) }
+            consume()
+            mayHaveUnread = true
+        }
+    }
+
+    private func reply(_ result: WireResult) throws(WireError) -> Reply {
+        let status = PQresultStatus(result.pointer)
+        if cpq_is_partial_rows(status) { return .partial(result) }
+        switch status {
+        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+            outstanding -= 1
+            return .complete(result)
+        case PGRES_PIPELINE_SYNC:
+            outstanding -= 1
+            return .sync
+        case PGRES_PIPELINE_ABORTED:
+            outstanding -= 1
+            return .skipped
+        case PGRES_FATAL_ERROR:
+            let error = WireServerError(result.pointer)
+            if error.isFatal { lastFatal = error }
+            if error.isFatal || error.sqlState.isEmpty { throw lost(error.message) }
+            outstanding -= 1
+            return .refused(error)
+        default:
+            isBroken = true
+            return .unexpected(String(cString: PQresStatus(status)))
+        }
+    }
+
+    private func lost(_ message: String) -> WireError {
+        isBroken = true
+        return .lost(message, lastFatal)
+    }
+
+    /// After the last reply: waits for the fence of a cancel request, if there was one. The flight is over then.
+    package func endFlight() async throws(WireError) {
+        guard let cancel else { return }
+        let deadline = drainDeadline ?? .now
+        self.cancel = nil
+        drainDeadline = nil
+        guard await cancel.wait(until: deadline) else {
+            isBroken = true
+            throw .timedOut("the cancel request to \(target) did not end in time")
+        }
+    }
+
+    /// Forgets how the last flight was interrupted; call before the next one.
+    package func beginFlight() {
+        interruption = nil
+        watch.clearInterrupt()
+    }
+
+    // MARK: Parameters as libpq wants them
+
+    private func withTypes(_ parameters: WireParameters, _ body: (UnsafePointer<Oid>?) -> Int32) -> Int32 {
+        guard parameters.count > 0 else { return body(nil) }
+        return withUnsafeTemporaryAllocation(of: Oid.self, capacity: parameters.count) { types in
+            for i in 0..<parameters.count { types[i] = parameters.parameters[i].oid }
+            return body(types.baseAddress)
+        }
+    }
+
+    private func withArrays(
+        _ parameters: WireParameters,
+        _ body: (UnsafePointer<Oid>?, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?)
+            -> Int32
+    ) -> Int32 {
+        let count = parameters.count
+        guard count > 0 else { return body(nil, nil, nil, nil) }
+        return withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) { values in
+            withUnsafeTemporaryAllocation(of: Int32.self, capacity: 3 * count) { numbers in
+                parameters.bytes.withUnsafeBytes { bytes in
+                    // An empty value is not NULL: it needs an address, any address.
+                    let base = bytes.baseAddress ?? UnsafeRawPointer(numbers.baseAddress!)
+                    for (i, parameter) in parameters.parameters.enumerated() {
+                        let start = (base + parameter.offset).assumingMemoryBound(to: CChar.self)
+                        values[i] = parameter.length < 0 ? nil : start
+                        numbers[i] = Int32(max(parameter.length, 0))
+                        numbers[count + i] = parameter.isBinary ? 1 : 0
+                        numbers[2 * count + i] = Int32(bitPattern: parameter.oid)
+                    }
+                    let lengths = UnsafePointer(numbers.baseAddress!)
+                    return (lengths + 2 * count).withMemoryRebound(to: Oid.self, capacity: count) { types in
+                        body(types, values.baseAddress, lengths, lengths + count)
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension WireServerError {
+    /// Reads the fields of an error or notice.
+    init(_ result: OpaquePointer) {
+        func field(_ code: some BinaryInteger) -> String? {
+            PQresultErrorField(result, Int32(code)).map { String(cString: $0) }
+        }
+        severity = field(CPQ_DIAG_SEVERITY) ?? field(CPQ_DIAG_SEVERITY_LOCALIZED) ?? ""
+        sqlState = field(CPQ_DIAG_SQLSTATE) ?? ""
+        message = field(CPQ_DIAG_MESSAGE) ?? ""
+        if message.isEmpty {
+            let text = String(cString: PQresultErrorMessage(result))
+            message = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        }
+        detail = field(CPQ_DIAG_DETAIL)
+        hint = field(CPQ_DIAG_HINT)
+        position = field(CPQ_DIAG_POSITION).flatMap { Int($0) }
+        context = field(CPQ_DIAG_CONTEXT)
+        schema = field(CPQ_DIAG_SCHEMA)
+        table = field(CPQ_DIAG_TABLE)
+        column = field(CPQ_DIAG_COLUMN)
+        dataType = field(CPQ_DIAG_DATATYPE)
+        constraint = field(CPQ_DIAG_CONSTRAINT)
+    }
+}

@@ -1,0 +1,227 @@
+internal import CLibPQ
+internal import Synchronization
+
+#if canImport(Darwin)
+    internal import Darwin
+#else
+    internal import Glibc
+#endif
+
+/// One physical connection, in pipeline mode for life: commands are queued, leave in one flight, and are answered in order.
+///
+/// It decides nothing about transactions or pools. libpq's calls run on the borrower's thread; a loop only says when the
+/// socket is ready. Every wait ends: by an answer, the flight's deadline, or an interrupt, after which the statement is
+/// cancelled on the server and the flight drained within `cancelTimeout`, or the connection is broken.
+package final class WireConnection: @unchecked Sendable {
+    // Proof: all state but the watch and the cancel request, which lock for themselves, is touched only by the one task
+    // that has borrowed the connection; the pool's lock orders one borrower after another.
+    let conn: OpaquePointer
+    let watch: SocketWatch
+    private let loop: EventLoop
+    private let descriptor: Int32
+    private let onNotice: @Sendable (WireServerError) -> Void
+
+    package let processID: Int32
+    package let serverVersion: Int32
+    /// Host and port as configured, with the address where a name was resolved.
+    package let target: String
+    /// Nothing can be said on this connection any more.
+    package internal(set) var isBroken = false
+    /// Queued commands and syncs whose answers have not been read.
+    var outstanding = 0
+    /// Who interrupted the current flight, and the request that tells the server.
+    package internal(set) var interruption: Interruption?
+    var cancel: CancelRequest?
+    var drainDeadline: Monotonic?
+    /// Why a statement's flight was interrupted.
+    package enum Interruption: Sendable { case cancelled, timedOut }
+    var lastFatal: WireServerError?
+    private var isClosed = false
+
+    /// How long a cancelled statement's flight may take to end before the connection is given up.
+    package static let cancelTimeout = Duration.seconds(5)
+
+    init(
+        adopting conn: OpaquePointer, target: String, onNotice: @escaping @Sendable (WireServerError) -> Void,
+        onEnd: @escaping @Sendable () -> Void
+    ) throws(WireConnectFailure) {
+        self.conn = conn
+        self.target = target
+        self.onNotice = onNotice
+        loop = EventLoops.shared.pick()
+        watch = SocketWatch(loop: loop, onEndWhileParked: onEnd)
+        descriptor = PQsocket(conn)
+        processID = PQbackendPID(conn)
+        serverVersion = PQserverVersion(conn)
+        let error = loop.add(watch, fd: descriptor)
+        guard error == 0 else {
+            PQfinish(conn)
+            isClosed = true
+            throw WireConnectFailure(reason: .lost, target: target, message: "cannot watch the socket: errno \(error)")
+        }
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        PQsetNoticeReceiver(
+            conn,
+            { context, result in
+                guard let context, let result else { return }
+                let connection = Unmanaged<WireConnection>.fromOpaque(context).takeUnretainedValue()
+                connection.notice(WireServerError(result))
+            }, context)
+    }
+
+    deinit { if !isClosed { closeNow() } }
+
+    /// Outside a flight, libpq delivers a FATAL as a notice: it is the reason of the end that follows.
+    private func notice(_ notice: WireServerError) {
+        if notice.isFatal { lastFatal = notice } else { onNotice(notice) }
+    }
+
+    // MARK: Free truths
+
+    /// What the protocol says of the session, without asking the server.
+    package enum TransactionStatus: Sendable { case idle, active, inTransaction, failed, unknown }
+
+    package var transactionStatus: TransactionStatus {
+        switch PQtransactionStatus(conn) {
+        case PQTRANS_IDLE: .idle
+        case PQTRANS_ACTIVE: .active
+        case PQTRANS_INTRANS: .inTransaction
+        case PQTRANS_INERROR: .failed
+        default: .unknown
+        }
+    }
+
+    /// The last value the server reported for a setting it reports by itself.
+    package func parameterStatus(_ name: String) -> String? {
+        PQparameterStatus(conn, name).map { String(cString: $0) }
+    }
+
+    package var usesTLS: Bool { PQsslInUse(conn) == 1 }
+
+    // MARK: Parking
+
+    /// Nobody borrows it from here on; the owner hears of its socket's end. False: it has ended already.
+    package func park() -> Bool { !watch.park() || isAliveNow() }
+
+    /// A borrower takes it. False: the server has closed it meanwhile.
+    package func unpark() -> Bool { !watch.unpark() || isAliveNow() }
+
+    /// Reads what has arrived unasked: notices, settings, notifications, or the end.
+    private func isAliveNow() -> Bool {
+        guard cpq_is_readable(descriptor) || cpq_tls_pending(conn) > 0 else { return true }
+        let isReadable = PQconsumeInput(conn) == 1
+        _ = PQisBusy(conn)  // parses what came
+        if !isReadable || PQstatus(conn) == CONNECTION_BAD || lastFatal != nil { isBroken = true }
+        return !isBroken
+    }
+
+    /// Asks the flight that runs now, or comes next, to end soon. Any thread; harmless when there is none.
+    package func interrupt() { watch.interrupt() }
+
+    /// Forgets an interrupt that no flight has heard.
+    package func clearInterrupt() { watch.clearInterrupt() }
+
+    // MARK: Closing
+
+    /// The conversation has left its protocol: no answer can be trusted any more.
+    package func closeAfterSurprise() { isBroken = true }
+
+    /// Says goodbye, closes the socket, and waits (bounded) until the server has closed its side too, so that whoever
+    /// counts connections counts what the server counts. The cancel request, if any, is let finish by itself.
+    package func close() async {
+        guard !isClosed else { return }
+        let copy = isBroken ? -1 : dup(descriptor)
+        closeNow()
+        guard copy >= 0 else { return }
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            HelperThreads.cancelling.run {
+                Self.awaitEnd(of: copy, until: Monotonic.now.advanced(by: .seconds(1)))
+                _ = closeDescriptor(copy)
+                done.resume()
+            }
+        }
+    }
+
+    /// Closes at once, without waiting for the server. Exactly once; the descriptor leaves the loop first.
+    package func closeNow() {
+        guard !isClosed else { return }
+        isClosed = true
+        isBroken = true
+        loop.remove(watch, fd: descriptor)
+        PQfinish(conn)
+    }
+
+    private static func awaitEnd(of descriptor: Int32, until deadline: Monotonic) {
+        var buffer: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        while true {
+            let left = (deadline.nanoseconds - Monotonic.now.nanoseconds) / 1_000_000
+            guard left > 0 else { return }
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, Int32(left)) > 0 else { continue }
+            if recv(descriptor, &buffer, MemoryLayout.size(ofValue: buffer), Int32(CPQ_MSG_DONTWAIT)) <= 0 { return }
+        }
+    }
+
+    // MARK: Waiting
+
+    /// Suspends until the socket is ready. Soft deadline and interrupts start the cancelling of the flight.
+    func wait(for wanted: SocketNews, _ limits: FlightLimits) async throws(WireError) {
+        let limit = drainDeadline ?? limits.earliest
+        switch await watch.wait(for: wanted, until: limit) {
+        case .ready: return
+        case .interrupted:
+            watch.clearInterrupt()
+            if limits.isInterruptible { beginCancel(.cancelled) }
+        case .deadline:
+            if drainDeadline == nil, let soft = limits.soft, soft <= .now, limits.hard.map({ $0 > .now }) ?? true {
+                return beginCancel(.timedOut)
+            }
+            isBroken = true
+            throw .timedOut(
+                interruption == nil
+                    ? "no answer from \(target) in time" : "\(target) did not end a cancelled statement in time")
+        }
+    }
+
+    private func beginCancel(_ reason: Interruption) {
+        guard cancel == nil else { return }
+        interruption = reason
+        drainDeadline = Monotonic.now.advanced(by: Self.cancelTimeout)
+        cancel = CancelRequest(conn)
+        cancel?.start()
+    }
+
+    /// Reads what the socket has. After it, the parser knows more, or the connection is known to be bad.
+    func consume() {
+        repeat {
+            if PQconsumeInput(conn) == 0 { return }
+        } while cpq_tls_pending(conn) > 0 && PQisBusy(conn) == 1
+    }
+
+    /// Whether bytes lie in the kernel that no new event will announce.
+    var hasUnreadBytes: Bool { cpq_is_readable(descriptor) }
+}
+
+/// When a flight's waits end.
+package struct FlightLimits: Sendable {
+    /// Reached: the statement is cancelled on the server, and the flight drained.
+    package var soft: Monotonic?
+    /// Reached: the connection is broken.
+    package var hard: Monotonic?
+    /// Whether an interrupt cancels the statement. COMMIT, ROLLBACK and clean-up are not interruptible.
+    package var isInterruptible: Bool
+
+    package init(soft: Monotonic? = nil, hard: Monotonic? = nil, isInterruptible: Bool = true) {
+        self.soft = soft
+        self.hard = hard
+        self.isInterruptible = isInterruptible
+    }
+
+    var earliest: Monotonic? {
+        guard let soft else { return hard }
+        return hard.map { min($0, soft) } ?? soft
+    }
+}
+
+/// `close(2)`, which the class's own `close` hides.
+private func closeDescriptor(_ descriptor: Int32) -> Int32 { close(descriptor) }

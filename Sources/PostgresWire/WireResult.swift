@@ -1,0 +1,41 @@
+internal import CLibPQ
+
+/// One `PGresult`, freed exactly once, when the last reader lets it go.
+///
+/// Read-only after its making, so any thread may read it; libpq documents a result as safe to read from any thread.
+package final class WireResult: @unchecked Sendable {  // immutable: the pointer is only read, and cleared once in deinit
+    let pointer: OpaquePointer
+
+    init(_ pointer: OpaquePointer) { self.pointer = pointer }
+
+    deinit { PQclear(pointer) }
+
+    package var rowCount: Int { Int(PQntuples(pointer)) }
+    package var columnCount: Int { Int(PQnfields(pointer)) }
+
+    package func columnName(_ column: Int) -> String {
+        PQfname(pointer, Int32(column)).map { String(cString: $0) } ?? ""
+    }
+    package func columnOID(_ column: Int) -> UInt32 { PQftype(pointer, Int32(column)) }
+    package func columnIsBinary(_ column: Int) -> Bool { PQfformat(pointer, Int32(column)) == 1 }
+
+    /// The bytes of one cell, valid while this result lives; nil for NULL.
+    package func cell(row: Int, column: Int) -> UnsafeRawBufferPointer? {
+        let length = PQgetlength(pointer, Int32(row), Int32(column))
+        if length == 0 && PQgetisnull(pointer, Int32(row), Int32(column)) == 1 { return nil }
+        return UnsafeRawBufferPointer(start: PQgetvalue(pointer, Int32(row), Int32(column)), count: Int(length))
+    }
+
+    /// The server's command tag, `UPDATE 3`.
+    package var commandTag: String { String(cString: PQcmdStatus(pointer)) }
+    /// Rows affected, from the tag; 0 where the command has no count.
+    package var rowsAffected: Int {
+        var n = 0
+        var digits = PQcmdTuples(pointer)!
+        while digits.pointee != 0 {
+            n = n &* 10 &+ Int(digits.pointee &- 48)
+            digits += 1
+        }
+        return n
+    }
+}

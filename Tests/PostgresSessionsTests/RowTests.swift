@@ -1,0 +1,205 @@
+import Foundation
+import PostgresWire
+import Testing
+
+@testable import PostgresSessions
+
+private struct Item: Codable, Equatable {
+    var id: Int
+    var name: String
+    var price: Double
+    var createdAt: Date?
+}
+
+private enum Mood: String, Codable { case happy, sad }
+private struct Settings: Codable, Equatable, Sendable {
+    var theme: String
+    var sizes: [Int]
+}
+
+private typealias Column = SyntheticResult.Column
+
+private func result(_ columns: [(String, SQLType)], _ rows: [[UInt8]?]...) -> WireResult {
+    SyntheticResult(columns.map { Column(name: $0.0, type: $0.1) }, rows: rows).wire
+}
+
+private func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
+    do {
+        _ = try body()
+    } catch EngineError.decoding(let failure) {
+        return failure
+    } catch {
+        Issue.record("\(error)")
+    }
+    return nil
+}
+
+@Suite struct `Rows into scalars and tuples` {
+    @Test func `decode in order`() throws {
+        let two = result([("id", .int8), ("name", .text)], [big(Int64(1)), Array("a".utf8)], [big(Int64(2)), nil])
+        let rows = try RowDecoding<(Int, String?)>.tuple().decodeAll(two)
+        #expect(rows.map(\.0) == [1, 2])
+        #expect(rows.map(\.1) == ["a", nil])
+        let one = result([("n", .int4)], [big(Int32(7))], [nil])
+        #expect(try RowDecoding<Int?>.scalar.decodeAll(one) == [7, nil])
+    }
+
+    @Test func `refuse another number of columns, and name both`() {
+        let three = result([("a", .int8), ("b", .int8), ("c", .int8)])
+        let failed = failure { try RowDecoding<(Int, Int)>.tuple().decodeAll(three) }
+        #expect(failed?.reason == "it takes 2 columns, the result has 3 columns (a, b, c)")
+        #expect(failure { try RowDecoding<Int>.scalar.decodeAll(three) }?.reason.contains("1 column,") == true)
+    }
+
+    @Test func `name the column, its type, the row and the reason`() {
+        let bad = result([("id", .int8), ("name", .text)], [big(Int64(1)), Array("a".utf8)], [big(Int64(2)), nil])
+        let failed = failure { try RowDecoding<(Int, String)>.tuple().decodeAll(bad) }
+        #expect(failed?.column == "name" && failed?.row == 1 && failed?.sqlType == .text && failed?.type == "String")
+        #expect(
+            failed.map { String(describing: $0) }
+                == "column \"name\" (text) of row 1 as String: the value is NULL, and String is not optional")
+        let wide = result([("n", .int8)], [big(Int64(1000))])
+        #expect(failure { try RowDecoding<Int8>.scalar.decodeAll(wide) }?.column == "n")
+    }
+
+    @Test func `decode enums and JSON values as scalars`() throws {
+        let moods = result([("mood", .text)], [Array("sad".utf8)])
+        #expect(try RowDecoding<Mood>.decodable.decodeAll(moods) == [.sad])
+        let failed = failure {
+            try RowDecoding<Mood>.decodable.decodeAll(result([("mood", .text)], [Array("grumpy".utf8)]))
+        }
+        #expect(failed?.column == "mood")
+        #expect(failed?.reason.contains("grumpy") == false)
+    }
+}
+
+@Suite struct `Rows into structs` {
+    private let columns: [(String, SQLType)] = [
+        ("price", .float8), ("created_at", .timestamptz), ("id", .int4), ("name", .text),
+    ]
+
+    @Test func `go by name, in any order, through snake case`() throws {
+        let rows = result(
+            columns, [try encoded(1.5), big(Int64(0)), big(Int32(1)), Array("a".utf8)],
+            [try encoded(2.5), nil, big(Int32(2)), Array("b".utf8)])
+        let items = try RowDecoding<Item>.decodable.decodeAll(rows)
+        #expect(items.map(\.id) == [1, 2])
+        #expect(items[0] == Item(id: 1, name: "a", price: 1.5, createdAt: Date(timeIntervalSince1970: 946_684_800)))
+        #expect(items[1].createdAt == nil)
+    }
+
+    @Test func `name a column that is missing, and those that are there`() {
+        let failed = failure { try RowDecoding<Item>.decodable.decodeAll(result([("id", .int8)], [big(Int64(1))])) }
+        #expect(failed?.reason == "there is no column \"name\"; the result has 1 column (id)")
+        #expect(failed?.row == 0)
+    }
+
+    @Test func `name the column with a NULL or a value that does not fit`() {
+        let null = result(columns, [big(UInt64(0)), nil, nil, Array("a".utf8)])
+        #expect(failure { try RowDecoding<Item>.decodable.decodeAll(null) }?.column == "id")
+        let short = result(columns, [[1, 2], nil, big(Int32(1)), Array("a".utf8)])
+        let failed = failure { try RowDecoding<Item>.decodable.decodeAll(short) }
+        #expect(failed?.column == "price" && failed?.reason == "the value has 2 bytes, not 8")
+    }
+
+    private struct Rich: Decodable {
+        var mood: Mood
+        var settings: Settings
+        var more: Settings?
+        var names: [String]
+        var userID: UUID
+        var price: Decimal
+        var maybe: Mood?
+    }
+
+    @Test func `decode enums, JSON, arrays and optionals in their columns`() throws {
+        let id = UUID()
+        let json = Array(#"{"theme":"dark","sizes":[1,2]}"#.utf8)
+        let rows = result(
+            [
+                ("mood", SQLType(rawValue: 70_000)), ("settings", .jsonb), ("more", .json), ("names", .textArray),
+                ("user_id", .uuid), ("price", .numeric), ("maybe", .text),
+            ],
+            [
+                Array("happy".utf8), [1] + json, nil,
+                big(Int32(1)) + big(Int32(0)) + big(UInt32(25)) + big(Int32(1)) + big(Int32(1)) + big(Int32(1)) + [
+                    0x61
+                ],
+                try encoded(id), try encoded(Decimal(string: "1.25")!), nil,
+            ])
+        let rich = try #require(try RowDecoding<Rich>.decodable.decodeAll(rows).first)
+        #expect(rich.mood == .happy && rich.settings == Settings(theme: "dark", sizes: [1, 2]) && rich.more == nil)
+        #expect(rich.names == ["a"] && rich.userID == id && rich.price == Decimal(string: "1.25") && rich.maybe == nil)
+    }
+
+    @Test func `say where JSON does not fit, without quoting it`() {
+        struct Holder: Decodable { var settings: Settings }
+        let rows = result([("settings", .jsonb)], [[1] + Array(#"{"theme":"secret"}"#.utf8)])
+        let failed = failure { try RowDecoding<Holder>.decodable.decodeAll(rows) }
+        #expect(failed?.column == "settings" && failed?.reason.contains("sizes") == true)
+        #expect(failed?.reason.contains("secret") == false)
+    }
+
+    private struct ByHand: Decodable {
+        var theme: String
+        var count: Int
+        enum Keys: String, CodingKey { case settings, count }
+        struct Inner: CodingKey {
+            var stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+        init(from decoder: any Decoder) throws {
+            let row = try decoder.container(keyedBy: Keys.self)
+            count = try row.decode(Int.self, forKey: .count)
+            theme = try row.nestedContainer(keyedBy: Inner.self, forKey: .settings).decode(
+                String.self, forKey: Inner(stringValue: "theme"))
+            let again = try decoder.container(keyedBy: Inner.self)
+            count += try again.decode(Int.self, forKey: Inner(stringValue: "count"))
+        }
+    }
+
+    @Test func `work with initializers written by hand`() throws {
+        let rows = result([("count", .int8), ("settings", .json)], [big(Int64(4)), Array(#"{"theme":"x"}"#.utf8)])
+        let row = try #require(try RowDecoding<ByHand>.decodable.decodeAll(rows).first)
+        #expect(row.theme == "x" && row.count == 8)
+    }
+
+    private struct Keeper: Decodable {
+        let decoder: any Decoder
+        init(from decoder: any Decoder) throws { self.decoder = decoder }
+    }
+
+    @Test func `refuse to be read after their row`() throws {
+        let rows = result([("id", .int8)], [big(Int64(4))])
+        let keeper = try #require(try RowDecoding<Keeper>.decodable.decodeAll(rows).first)
+        #expect(throws: (any Error).self) { _ = try keeper.decoder.singleValueContainer().decode(Int.self) }
+    }
+}
+
+@Suite struct `Rows as they are` {
+    @Test func `read by name and by index`() throws {
+        let rows = result([("id", .int8), ("name", .text)], [big(Int64(1)), nil])
+        let row = try #require(try RowDecoding<ResultRow>.row.decodeAll(rows).first)
+        #expect(try row["id", as: Int.self] == 1)
+        #expect(try row[1, as: String?.self] == nil)
+        #expect(row.columns == ["id", "name"] && row.count == 2)
+        #expect(failure { try row["nam", as: Int.self] }?.reason.contains("(id, name)") == true)
+        #expect(failure { try row[2, as: Int.self] } != nil)
+        #expect(failure { try row["name", as: String.self] }?.column == "name")
+    }
+}
+
+@Suite struct `Rows of a binary copy` {
+    @Test func `decode like any other`() throws {
+        let columns = RowColumns(names: ["id", "name"], types: [.int4, .text], isBinary: [true, true])
+        let decoder = try RowDecoding<(Int, String?)>.tuple().makeDecoder(for: columns)
+        let row = big(Int16(2)) + big(Int32(4)) + big(Int32(9)) + big(Int32(-1))
+        let value = try row.withUnsafeBytes { try decoder.decode(copied: $0, row: 3) }
+        #expect(value.0 == 9 && value.1 == nil)
+        for count in 0..<row.count {
+            #expect(failure { try row.prefix(count).withUnsafeBytes { try decoder.decode(copied: $0, row: 3) } } != nil)
+        }
+    }
+}
