@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -26,7 +27,6 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #else
-#include <pthread.h>
 #include <sys/event.h>
 #endif
 
@@ -128,6 +128,13 @@ static inline void cpq_cancel_free(void *request) {
     PQfreeCancel((PGcancel *)request);
 #endif
 }
+
+// One instance per process, though every includer sees the definition.
+__attribute__((weak)) int cpq_fork_count = 0;
+static void cpq_note_fork(void) { cpq_fork_count++; }
+/// From now on, `cpq_is_forked` tells a child process that it is one.
+static inline void cpq_watch_forks(void) { pthread_atfork(NULL, NULL, cpq_note_fork); }
+static inline bool cpq_is_forked(void) { return cpq_fork_count != 0; }
 
 static inline void cpq_set_thread_name(const char *name) {
 #ifdef __linux__

@@ -25,13 +25,18 @@ package struct PoolConfiguration: Hashable, Sendable {
         package var cold: Int
         /// While some are open.
         package var warm: Int
-        /// When what is on its way takes longer than this, one more is opened, and again after as long.
+        /// When nothing has set out for this long, one more may, while there are more waiters than connections under way.
         package var patience: Int64
+        /// After this long what is under way is taken to hang: one more sets out for those who count on it.
+        package var stall: Int64
 
-        package init(cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100)) {
+        package init(
+            cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100), stall: Int64 = .seconds(1)
+        ) {
             self.cold = cold
             self.warm = warm
             self.patience = patience
+            self.stall = stall
         }
     }
 

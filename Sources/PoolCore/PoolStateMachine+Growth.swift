@@ -28,22 +28,35 @@ extension PoolStateMachine {
             return outage.nextAttempt <= now ? .connect : .later(outage.nextAttempt)
         }
         let growth = configuration.growth
-        let limit = slots.idle + slots.leased == 0 ? growth.cold : growth.warm
+        if isEveryWaiterCovered {
+            let stalls = lastDeparture + growth.stall
+            return stalls <= now ? .connect : .later(stalls)
+        }
+        let limit = slots.usable == 0 ? growth.cold : growth.warm
         if slots.coming < max(1, limit) { return .connect }
         let patienceEnds = lastDeparture + growth.patience
         return patienceEnds <= now ? .connect : .later(patienceEnds)
     }
 
+    /// Somebody would have use for one more connection, and there is room for it.
     private var wantsConnection: Bool {
-        let surplus = slots.coming - waiters.count
         if slots.live < configuration.capacity {
-            if surplus < 0 || outage?.wasMissed == true { return true }
+            if !waiters.isEmpty || outage?.wasMissed == true || wantsBackgroundConnection { return true }
         }
-        if slots.live < min(configuration.size, configuration.capacity) {
-            if slots.idle + max(0, surplus) < configuration.minimumIdle { return true }
-        }
-        if isWarmingUp, slots.live < configuration.capacity, slots.open < warmUpTarget { return true }
-        return waiters.urgent.count > slots.coming && slots.live < ceilingForUrgent
+        return waiters.urgent.count > 0 && slots.live < ceilingForUrgent
+    }
+
+    private var wantsBackgroundConnection: Bool {
+        if isWarmingUp, slots.open < warmUpTarget { return true }
+        let spare = slots.idle + max(0, slots.coming - waiters.count)
+        return slots.live < configuration.size && spare < configuration.minimumIdle
+    }
+
+    /// For each waiter a connection is under way, and nothing else calls for one.
+    private var isEveryWaiterCovered: Bool {
+        if waiters.isEmpty || wantsBackgroundConnection { return false }
+        let isRoomForAll = slots.live < configuration.capacity
+        return (isRoomForAll ? waiters.count : waiters.urgent.count) <= slots.coming
     }
 
     /// How many sockets may exist while urgent requests wait.

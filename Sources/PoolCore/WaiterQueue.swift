@@ -36,8 +36,8 @@ struct WaiterQueue: Hashable, Sendable {
     private(set) var ordinary = Line()
     private(set) var urgent = Line()
     private var unused: Int32 = -1
-    private var places: [WaiterID: Int32] = [:]
-    private var deadlines = DeadlineHeap()
+    private var places = PlaceTable()
+    private(set) var deadlines = DeadlineHeap()
     private var nextTicket: UInt64 = 1
 
     /// Above this, an emptied queue gives its memory back instead of keeping it for the next rush.
@@ -51,8 +51,8 @@ struct WaiterQueue: Hashable, Sendable {
             id: id, deadline: deadline, owner: owner, isUrgent: isUrgent, ticket: nextTicket, previous: -1, next: -1)
         nextTicket += 1
         let place = store(waiter)
-        let earlier = places.updateValue(place, forKey: id)
-        precondition(earlier == nil, "P3: waiter \(id.rawValue) waits twice")
+        let isNew = places.insert(id.rawValue, place)
+        precondition(isNew, "P3: waiter \(id.rawValue) waits twice")
         if isUrgent { urgent.append(place, in: &nodes) } else { ordinary.append(place, in: &nodes) }
         if deadline < .distantFuture {
             deadlines.push(DeadlineHeap.Entry(deadline: deadline, ticket: waiter.ticket, place: place))
@@ -66,7 +66,7 @@ struct WaiterQueue: Hashable, Sendable {
     }
 
     mutating func remove(_ id: WaiterID) -> Waiter? {
-        guard let place = places[id] else { return nil }
+        guard let place = places[id.rawValue] else { return nil }
         return take(place)
     }
 
@@ -116,7 +116,7 @@ struct WaiterQueue: Hashable, Sendable {
     private mutating func take(_ place: Int32) -> Waiter {
         let waiter = nodes[Int(place)]
         if waiter.isUrgent { urgent.remove(waiter, in: &nodes) } else { ordinary.remove(waiter, in: &nodes) }
-        places[waiter.id] = nil
+        places.remove(waiter.id.rawValue)
         nodes[Int(place)].ticket = 0
         nodes[Int(place)].next = unused
         unused = place
@@ -134,6 +134,6 @@ struct WaiterQueue: Hashable, Sendable {
         let keep = nodes.count <= Self.keptWhenEmpty
         nodes.removeAll(keepingCapacity: keep)
         deadlines.removeAll(keepingCapacity: keep)
-        if !keep { places = [:] }
+        if !keep { places.removeAll() }
     }
 }

@@ -64,43 +64,51 @@ extension WireConnection {
 
     // MARK: A flight
 
-    /// Ends the flight with a sync and writes it all, reading meanwhile if the server talks first.
-    package func send(_ limits: FlightLimits) async throws(WireError) {
-        try queueSync()
-        try await flush(limits)
-    }
+    /// Whether something is left to write after the sync. Older libpq writes with it, so mostly not.
+    package var mustFlush: Bool { PQflush(conn) > 0 }
 
+    /// Writes it all, reading meanwhile if the server talks first.
     package func flush(_ limits: FlightLimits) async throws(WireError) {
-        while true {
-            let left = PQflush(conn)
-            // A failed write is read on: the server may have said why before it closed.
-            guard left > 0 else { return }
+        // A failed write is read on: the server may have said why before it closed.
+        while PQflush(conn) > 0 {
             try await wait(for: [.read, .write], limits)
             if hasUnreadBytes { consume() }
         }
     }
 
-    /// The next answer. Call it once per queued command and sync; after a `.partial`, again for the same command.
-    package func nextReply(_ limits: FlightLimits) async throws(WireError) -> Reply {
+    /// The next answer, if it has arrived. Once per queued command and sync; after a `.partial`, again for the same one.
+    package func takeReply() throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")
-        while true {
-            try await untilAnswered(limits)
+        while PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD {
             guard let pointer = PQgetResult(conn) else {
                 // The gap between two commands, or a connection that can answer nothing more.
                 if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
                 continue
             }
+            hasJustConsumed = false
+            guard PQresultStatus(pointer) != PGRES_PIPELINE_SYNC else {
+                PQclear(pointer)
+                outstanding -= 1
+                return .sync
+            }
             return try reply(WireResult(pointer))
         }
+        return nil
     }
 
-    private func untilAnswered(_ limits: FlightLimits) async throws(WireError) {
-        var mayHaveUnread = false
-        while PQisBusy(conn) == 1 {
-            if PQstatus(conn) == CONNECTION_BAD { return }  // PQgetResult says why, without blocking
-            if !(mayHaveUnread && hasUnreadBytes) { try await wait(for: .read, limits) }
-            consume()
-            mayHaveUnread = true
+    /// Reads more from the socket, and waits for it where there is none. After what was just read, bytes may be left that
+    /// no new event will announce; before, the event is still to come.
+    package func waitForInput(_ limits: FlightLimits) async throws(WireError) {
+        if !(hasJustConsumed && hasUnreadBytes) { try await wait(for: .read, limits) }
+        consume()
+        hasJustConsumed = true
+    }
+
+    /// The next answer, waited for.
+    package func nextReply(_ limits: FlightLimits) async throws(WireError) -> Reply {
+        while true {
+            if let reply = try takeReply() { return reply }
+            try await waitForInput(limits)
         }
     }
 
@@ -111,9 +119,6 @@ extension WireConnection {
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
             outstanding -= 1
             return .complete(result)
-        case PGRES_PIPELINE_SYNC:
-            outstanding -= 1
-            return .sync
         case PGRES_PIPELINE_ABORTED:
             outstanding -= 1
             return .skipped
@@ -134,6 +139,9 @@ extension WireConnection {
         return .lost(message, lastFatal)
     }
 
+    /// Whether the flight's statement is being cancelled; then the flight ends with `endFlight`.
+    package var isCancelling: Bool { cancel != nil }
+
     /// After the last reply: waits for the fence of a cancel request, if there was one. The flight is over then.
     package func endFlight() async throws(WireError) {
         guard let cancel else { return }
@@ -149,6 +157,7 @@ extension WireConnection {
     /// Forgets how the last flight was interrupted; call before the next one.
     package func beginFlight() {
         interruption = nil
+        hasJustConsumed = false
         watch.clearInterrupt()
     }
 

@@ -36,7 +36,11 @@ package final class WireConnection: @unchecked Sendable {
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
-    private var isClosed = false
+    /// Whether the socket has been read since the last answer was taken.
+    var hasJustConsumed = false
+    /// nil once closed. Under a lock, because `sever` may come from any thread.
+    private let openSocket: Mutex<Int32?>
+    private var isClosed: Bool { openSocket.withLock { $0 == nil } }
 
     /// How long a cancelled statement's flight may take to end before the connection is given up.
     package static let cancelTimeout = Duration.seconds(5)
@@ -53,10 +57,11 @@ package final class WireConnection: @unchecked Sendable {
         descriptor = PQsocket(conn)
         processID = PQbackendPID(conn)
         serverVersion = PQserverVersion(conn)
+        openSocket = Mutex(descriptor)
         let error = loop.add(watch, fd: descriptor)
         guard error == 0 else {
             PQfinish(conn)
-            isClosed = true
+            openSocket.withLock { $0 = nil }
             throw WireConnectFailure(reason: .lost, target: target, message: "cannot watch the socket: errno \(error)")
         }
         let context = Unmanaged.passUnretained(self).toOpaque()
@@ -144,11 +149,17 @@ package final class WireConnection: @unchecked Sendable {
 
     /// Closes at once, without waiting for the server. Exactly once; the descriptor leaves the loop first.
     package func closeNow() {
-        guard !isClosed else { return }
-        isClosed = true
+        guard openSocket.withLock({ $0.take() }) != nil else { return }
         isBroken = true
         loop.remove(watch, fd: descriptor)
         PQfinish(conn)
+    }
+
+    /// Ends the socket under whoever uses it: their next wait finds the connection lost. Any thread.
+    package func sever() {
+        openSocket.withLock { socket in
+            if let socket { _ = shutdown(socket, Int32(SHUT_RDWR)) }
+        }
     }
 
     private static func awaitEnd(of descriptor: Int32, until deadline: Monotonic) {

@@ -3,8 +3,11 @@ internal import CLibPQ
 /// One `PGresult`, freed exactly once, when the last reader lets it go.
 ///
 /// Read-only after its making, so any thread may read it; libpq documents a result as safe to read from any thread.
-package final class WireResult: @unchecked Sendable {  // immutable: the pointer is only read, and cleared once in deinit
+package final class WireResult: @unchecked Sendable {
+    // Proof: the pointer is only read, and cleared once in deinit; `attachment` is set once, before anybody else sees it.
     let pointer: OpaquePointer
+    /// What the layer above knows of the columns already. Set it before the result leaves the connection's borrower.
+    package var attachment: AnyObject?
 
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
 

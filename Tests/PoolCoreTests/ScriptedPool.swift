@@ -88,6 +88,12 @@ struct ScriptedPool {
         return try #require(leases[waiter])
     }
 
+    /// Takes an idle connection; there must be one.
+    mutating func checkOutAgain(_ waiter: UInt64) {
+        let lease = request(waiter)
+        #expect(lease != nil)
+    }
+
     mutating func checkOut(_ waiters: ClosedRange<UInt64>) throws {
         for waiter in waiters { try checkOut(waiter) }
     }

@@ -34,7 +34,7 @@ enum JSONForm {
     }
 
     static func text(_ cell: SQLCell) throws -> String {
-        guard let text = String(validating: try textBytes(cell), as: UTF8.self) else {
+        guard let text = try textBytes(cell).validUTF8 else {
             throw SQLValueError("the text is not valid UTF-8")
         }
         return text

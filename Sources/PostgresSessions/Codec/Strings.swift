@@ -9,7 +9,7 @@ extension String: SQLEncodable, SQLDecodable {
     public init(sqlCell: SQLCell) throws {
         switch sqlCell.type.rawValue {
         case 25, 1043:
-            guard let text = String(validating: sqlCell.bytes, as: UTF8.self) else { fallthrough }
+            guard let text = sqlCell.bytes.validUTF8 else { fallthrough }
             self = text
         default: self = try TextForm.render(sqlCell)
         }

@@ -7,7 +7,7 @@ enum TextForm {
         guard cell.isTextual else { throw cell.unsupported(String.self) }
         // Enums, citext and their like are text; another extension's bytes are shown, never refused.
         if cell.bytes.contains(0) { return "\\x" + ByteForm.hex(cell.bytes) }
-        return String(validating: cell.bytes, as: UTF8.self) ?? "\\x" + ByteForm.hex(cell.bytes)
+        return cell.bytes.validUTF8 ?? "\\x" + ByteForm.hex(cell.bytes)
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {

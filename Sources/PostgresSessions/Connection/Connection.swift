@@ -17,15 +17,15 @@ public final class Connection {
 
 /// The state behind a ``Connection``.
 final class ConnectionCore: StatementRunner, @unchecked Sendable {
-    // Proof: `isClaimed` admits one operation at a time; `lease` and `isLost` are touched by the claimant alone.
+    // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
-    private let engine: Engine
-    private var lease: Lease?
+    private let options: SessionOptions
+    private var connection: PhysicalConnection?
     private var isLost = false
 
-    init(_ engine: Engine, _ lease: Lease) {
-        self.engine = engine
-        self.lease = lease
+    init(_ connection: PhysicalConnection, _ options: SessionOptions) {
+        self.connection = connection
+        self.options = options
     }
 
     private func claim() throws(EngineError) {
@@ -40,61 +40,49 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
         try query.validated()
         try claim()
         defer { unclaim() }
-        guard let lease else {
-            throw isLost
-                ? EngineError.connectionLost("it was lost earlier in this scope")
-                : EngineError.invalidState("the connection was used beyond its scope")
-        }
+        guard !isLost else { throw EngineError.connectionLost("it was lost earlier in this scope") }
+        guard let connection else { throw EngineError.invalidState("the connection was used beyond its scope") }
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
-            let options = engine.configuration.session
             let outcome: FlightOutcome
             do throws(WireError) {
                 let limits = FlightLimits(soft: options.clientDeadline)
-                outcome = try await lease.connection.fly(Flight([query], limits: limits))
+                outcome = try await connection.fly(Flight(statement: query, limits: limits))
             } catch {
-                giveBack(.broken)
                 isLost = true
                 throw Task.isCancelled ? CancellationError() : EngineError(error)
             }
-            let mayRepair = lease.wire.transactionStatus == .idle && outcome.failure?.error.isStaleStatement == true
+            let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
             if mayRepair && replays.takeRepair() { continue }
             return try verdict(on: outcome, query, options).get()
         }
     }
 
-    /// The end of the scope: an open transaction is rolled back before anybody else gets the connection.
-    func close() async {
-        do throws(EngineError) {
-            try claim()
-        } catch {
-            // Smuggled into a task that is still inside: its statement is cancelled, and it gives the connection up.
-            return closeLater()
-        }
-        if let lease { giveBack(await engine.settle(lease)) }
-        unclaim()
+    /// As `detach`, where nobody is inside and the connection is good; else false, and nothing has happened.
+    func tryDetach() -> Bool {
+        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else { return false }
+        defer { unclaim() }
+        guard !isLost else { return false }
+        connection = nil
+        return true
     }
 
-    private func closeLater() {
-        Task { [self] in
-            while true {
-                do throws(EngineError) {
-                    try claim()
-                    break
-                } catch {
-                    try? await Task.sleep(for: .milliseconds(10))
-                }
+    /// Ends the use of the connection through this object. Whoever is still inside (a task it was smuggled into) has its
+    /// statement cancelled, and is waited for. False: the connection was lost.
+    func detach() async -> Bool {
+        while true {
+            do throws(EngineError) {
+                try claim()
+                break
+            } catch {
+                connection?.wire.interrupt()
+                await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
             }
-            if let lease { giveBack(await engine.settle(lease)) }
-            unclaim()
         }
-    }
-
-    private func giveBack(_ outcome: LeaseOutcome) {
-        guard let lease else { return }
-        self.lease = nil
-        engine.pool.giveBack(lease, outcome)
+        connection = nil
+        unclaim()
+        return !isLost
     }
 }
 

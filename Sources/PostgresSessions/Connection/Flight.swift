@@ -2,38 +2,39 @@ internal import PostgresWire
 
 /// What one flight to the server says: commands in order, answered in order, one round trip.
 struct Flight {
-    /// The commands. The first `controls` of them are the library's own (BEGIN, SET LOCAL); their failure is the flight's.
-    var commands: [SQLQuery]
+    /// The library's own words ahead of the statement: BEGIN, SET LOCAL, SAVEPOINT. Mostly empty.
+    var leading: [SQLQuery] = []
+    var statement: SQLQuery
+    /// COMMIT, where the statement was declared to be the last.
+    var trailing: SQLQuery?
     var limits = FlightLimits()
+    /// The statement is the library's own too: it leaves nothing behind in the session.
+    var isOwn = false
     /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
+    /// Ask the server to answer the first command before the rest; its first value stays readable if the rest is lost.
+    var answersFirstEarly = false
 
-    init(_ commands: [SQLQuery], limits: FlightLimits = FlightLimits(), livenessTimeout: Duration? = nil) {
-        self.commands = commands
-        self.limits = limits
-        self.livenessTimeout = livenessTimeout
+    var count: Int { leading.count + (trailing == nil ? 1 : 2) }
+
+    subscript(index: Int) -> SQLQuery {
+        if index < leading.count { return leading[index] }
+        return index == leading.count ? statement : trailing ?? statement
     }
-}
-
-/// What came of one command of a flight.
-enum FlightReply {
-    case complete(WireResult)
-    case refused(WireServerError)
-    /// An earlier command of the flight failed, so the server did not look at this one.
-    case skipped
 }
 
 /// What came of a flight whose connection survived it.
+///
+/// A failure makes the server skip the rest of the flight, so one number says how far it got.
 struct FlightOutcome {
-    var replies: [FlightReply] = []
+    /// Commands that were completed, from the first on.
+    var completed = 0
+    /// Why the next one was not.
+    var failure: WireServerError?
+    /// The statement's result.
+    var result: WireResult?
+    /// The trailing command's result.
+    var trailing: WireResult?
     /// The flight was interrupted; the statement may still have completed.
     var interruption: WireConnection.Interruption?
-
-    /// The first failure, with the index of its command.
-    var failure: (index: Int, error: WireServerError)? {
-        for (index, reply) in replies.enumerated() {
-            if case .refused(let error) = reply { return (index, error) }
-        }
-        return nil
-    }
 }

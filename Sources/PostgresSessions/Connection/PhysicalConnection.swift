@@ -11,9 +11,17 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The statements of the flight under way, in order; kept for its memory.
     private var plan: [PlannedCommand] = []
 
+    /// What borrowers may have left in the session since it was last clean.
+    private(set) var leftovers: SessionState = []
+    /// The first value of a flight's first command, where the flight asked for it early; also when the rest was lost.
+    private(set) var earlyAnswer: String?
+    /// For the report of a leak.
+    private(set) var lastStatement: String?
+
     private struct PlannedCommand {
         var entry: StatementCache.Entry?
-        var isPrepareQueued: Bool
+        /// The reply to its Parse is still due.
+        var isPreparing: Bool
     }
 
     init(_ wire: WireConnection, statementCacheSize: Int) {
@@ -26,15 +34,16 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Where its limits allow, the task's cancellation cancels the statement on the server; the connection stays usable.
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         wire.beginFlight()
-        let outcome: Result<FlightOutcome, WireError>
-        if flight.limits.isInterruptible {
-            outcome = await withTaskCancellationHandler {
-                await attempt(flight)
-            } onCancel: {
-                wire.interrupt()
+        earlyAnswer = nil
+        guard flight.limits.isInterruptible else { return try await converse(flight) }
+        let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
+            do throws(WireError) {
+                return .success(try await converse(flight))
+            } catch {
+                return .failure(error)
             }
-        } else {
-            outcome = await attempt(flight)
+        } onCancel: {
+            wire.interrupt()
         }
         return try outcome.get()
     }
@@ -44,7 +53,8 @@ final class PhysicalConnection: @unchecked Sendable {
         wire.beginFlight()
         let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
         do throws(WireError) {
-            try await wire.send(limits)
+            try wire.queueSync()
+            try await wire.flush(limits)
             guard case .sync = try await wire.nextReply(limits) else { return false }
             return true
         } catch {
@@ -52,31 +62,74 @@ final class PhysicalConnection: @unchecked Sendable {
         }
     }
 
-    /// The server has forgotten what was prepared: `DISCARD ALL`, `DEALLOCATE ALL`.
-    func forgetStatements() { cache.forgetAll() }
+    /// Undoes what is known to be left behind. False: the connection is not usable.
+    func clean(within timeout: Duration) async -> Bool {
+        guard !leftovers.isEmpty else { return true }
+        let remedies = leftovers.remedies
+        if leftovers.contains(.preparedStatements) { cache.forgetAll() }
+        guard await run(remedies, within: timeout) else { return false }
+        leftovers = []
+        return true
+    }
+
+    /// What the connect hooks have set is this connection's normal state.
+    func adoptLeftovers() { leftovers = [] }
+
+    func discardAll(within timeout: Duration) async -> Bool {
+        cache.forgetAll()
+        guard await run(["DISCARD ALL"], within: timeout) else { return false }
+        leftovers = []
+        return true
+    }
+
+    /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
+    func rollBack(within timeout: Duration) async -> Bool {
+        guard !wire.isBroken else { return false }
+        switch wire.transactionStatus {
+        case .idle: return true
+        case .inTransaction, .failed: break
+        case .active, .unknown: return false
+        }
+        return await run(["ROLLBACK"], within: timeout) && wire.transactionStatus == .idle
+    }
+
+    /// The library's own words, in one flight: not cancellable, and with a deadline.
+    func run(_ commands: [SQLQuery], within timeout: Duration) async -> Bool {
+        guard let last = commands.last else { return true }
+        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
+        let flight = Flight(leading: commands.dropLast(), statement: last, limits: limits, isOwn: true)
+        guard let outcome = try? await fly(flight) else { return false }
+        return outcome.failure == nil
+    }
+
+    var info: ConnectionInfo {
+        ConnectionInfo(
+            processID: Int(wire.processID), target: wire.target, serverVersion: Int(wire.serverVersion))
+    }
 
     // MARK: A flight
-
-    private func attempt(_ flight: Flight) async -> Result<FlightOutcome, WireError> {
-        do throws(WireError) {
-            return .success(try await converse(flight))
-        } catch {
-            return .failure(error)
-        }
-    }
 
     private func converse(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         plan.removeAll(keepingCapacity: true)
         let dropped = try queueDiscarded()
         let refusal = try queue(flight)
-        try await wire.send(flight.limits)
-        if dropped > 0 { try await skipReplies(dropped, flight.limits) }
-        var outcome = try await readReplies(flight)
-        if let refusal { outcome.replies.append(.refused(refusal)) }
-        guard case .sync = try await wire.nextReply(flight.limits) else { throw surprise("no end of the flight") }
-        try await wire.endFlight()
-        outcome.interruption = wire.interruption
-        return outcome
+        try wire.queueSync()
+        if wire.mustFlush { try await wire.flush(flight.limits) }
+        var reader = ReplyReader(skipping: dropped)
+        var limits = flight.limits
+        if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
+        while true {
+            guard let reply = try wire.takeReply() else {
+                try await wire.waitForInput(limits)
+                continue
+            }
+            limits = flight.limits
+            if try accept(reply, of: flight, &reader) { break }
+        }
+        if wire.isCancelling { try await wire.endFlight() }
+        if let refusal, reader.outcome.failure == nil { reader.outcome.failure = refusal }
+        reader.outcome.interruption = wire.interruption
+        return reader.outcome
     }
 
     /// Statements that the cache no longer wants are dropped ahead of the flight, in a segment of their own, whose failure is
@@ -91,86 +144,111 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Queues every command. What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
     private func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
-        for (index, command) in flight.commands.enumerated() {
+        for index in 0..<flight.count {
             do throws(WireError) {
-                try queue(command)
+                try queue(flight[index], isOwn: flight.isOwn || index != flight.leading.count)
             } catch .refused(let message) {
                 return WireServerError(severity: "ERROR", message: message)
             }
-            if index == 0 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
+            if index == 0 && (flight.livenessTimeout != nil || flight.answersFirstEarly) {
+                try wire.queueFlushRequest()
+            }
         }
         return nil
     }
 
-    private func queue(_ command: SQLQuery) throws(WireError) {
+    private func queue(_ command: SQLQuery, isOwn: Bool) throws(WireError) {
         let text = command.text
+        if !isOwn { lastStatement = text }
         guard cache.isEnabled else {
+            if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
             try wire.queueExecute(text: text, command.parameters)
-            plan.append(PlannedCommand(entry: nil, isPrepareQueued: false))
+            plan.append(PlannedCommand(entry: nil, isPreparing: false))
             return
         }
         let entry = cache.entry(for: text, command.parameters)
+        if !isOwn { leftovers.formUnion(entry.leaves) }
         let mustPrepare = entry.state == .unknown
         if mustPrepare {
             try wire.queuePrepare(name: entry.name, text: text, command.parameters)
             entry.state = .queued
         }
-        plan.append(PlannedCommand(entry: entry, isPrepareQueued: mustPrepare))
+        plan.append(PlannedCommand(entry: entry, isPreparing: mustPrepare))
         try wire.queueExecute(prepared: entry.name, command.parameters)
     }
 
     // MARK: Its answers
 
-    private func readReplies(_ flight: Flight) async throws(WireError) -> FlightOutcome {
+    /// How far the answers of a flight have been read.
+    private struct ReplyReader {
+        /// Replies to the clean-up ahead of the flight that are still due.
+        var skipping: Int
+        /// The command whose reply is next.
+        var index = 0
         var outcome = FlightOutcome()
-        outcome.replies.reserveCapacity(plan.count)
-        var limits = flight.limits
-        if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
-        for index in plan.indices {
-            let command = plan[index]
-            if command.isPrepareQueued {
-                let prepared = try await readReply(limits)
-                limits = flight.limits
-                note(prepared, of: command.entry)
-                let executed = try await readReply(limits)
-                if case .complete = prepared {
-                    outcome.replies.append(note(executed, executing: command.entry))
-                } else {
-                    outcome.replies.append(prepared)
-                }
-            } else {
-                outcome.replies.append(note(try await readReply(limits), executing: command.entry))
-                limits = flight.limits
-            }
-        }
-        return outcome
+
+        init(skipping: Int) { self.skipping = skipping }
     }
 
-    private func readReply(_ limits: FlightLimits) async throws(WireError) -> FlightReply {
-        switch try await wire.nextReply(limits) {
-        case .complete(let result): return .complete(result)
-        case .refused(let error): return .refused(error)
-        case .skipped: return .skipped
+    /// Takes one reply. True: it was the flight's last.
+    private func accept(_ reply: Reply, of flight: Flight, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+        if reader.skipping > 0 {
+            reader.skipping -= 1
+            return false
+        }
+        guard reader.index < plan.count else {
+            guard case .sync = reply else { throw surprise("no end of the flight") }
+            return true
+        }
+        if plan[reader.index].isPreparing {
+            plan[reader.index].isPreparing = false
+            return try acceptPrepared(reply, &reader)
+        }
+        let entry = plan[reader.index].entry
+        switch reply {
+        case .complete(let result):
+            if let entry { describe(result, entry) }
+            if reader.index == flight.leading.count { reader.outcome.result = result }
+            if reader.index > flight.leading.count { reader.outcome.trailing = result }
+            if reader.index == 0 && flight.answersFirstEarly { earlyAnswer = result.firstText }
+            reader.outcome.completed += 1
+        case .refused(let error):
+            if reader.outcome.failure == nil { reader.outcome.failure = error }
+            if let entry { noteFailure(error, of: entry) }
+        case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
         case .unexpected(let what): throw surprise("\(what): COPY goes through copyIn and copyOut")
         }
+        reader.index += 1
+        return false
     }
 
-    private func skipReplies(_ count: Int, _ limits: FlightLimits) async throws(WireError) {
-        for _ in 0..<count { _ = try await wire.nextReply(limits) }
+    private func acceptPrepared(_ reply: Reply, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+        guard let entry = plan[reader.index].entry else { return false }
+        switch reply {
+        case .complete: entry.state = .prepared
+        case .refused(let error):
+            if reader.outcome.failure == nil { reader.outcome.failure = error }
+            noteFailure(error, of: entry)
+            cache.forget(entry)
+        case .skipped: cache.forget(entry)
+        default: throw surprise("another answer than to a Parse")
+        }
+        return false
     }
 
-    private func note(_ prepared: FlightReply, of entry: StatementCache.Entry?) {
-        guard let entry else { return }
-        if case .complete = prepared { entry.state = .prepared } else { cache.forget(entry) }
+    /// The columns of a prepared statement never change, so they are read once.
+    private func describe(_ result: WireResult, _ entry: StatementCache.Entry) {
+        guard result.columnCount > 0 else { return }
+        let columns = entry.columns ?? RowColumns(of: result)
+        entry.columns = columns
+        result.attachment = columns
     }
 
     /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.
-    private func note(_ reply: FlightReply, executing entry: StatementCache.Entry?) -> FlightReply {
-        guard case .refused(let error) = reply, let entry else { return reply }
+    private func noteFailure(_ error: WireServerError, of entry: StatementCache.Entry) {
         if error.isStalePlan { cache.forget(entry) } else if error.isVanishedStatement { cache.forgetAll() }
-        return reply
     }
 
     private func surprise(_ what: String) -> WireError {
@@ -186,4 +264,11 @@ extension WireServerError {
     var isVanishedStatement: Bool { sqlState == "26000" || sqlState == "42P05" }
     /// Repairable by preparing again, where nothing is lost by sending again.
     var isStaleStatement: Bool { isStalePlan || isVanishedStatement }
+}
+
+extension WireResult {
+    /// The first value of the first row, as text.
+    fileprivate var firstText: String? {
+        rowCount > 0 ? cell(row: 0, column: 0).map { String(decoding: $0, as: UTF8.self) } : nil
+    }
 }

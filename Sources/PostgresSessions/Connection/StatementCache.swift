@@ -14,11 +14,16 @@ struct StatementCache {
         let text: String
         let types: [UInt32]
         var lastUse: UInt64
+        /// What each execution may leave in the session.
+        let leaves: SessionState
         var state = State.unknown
+        /// What its results look like, known after its first execution.
+        var columns: RowColumns?
         var next: Entry?
 
         init(name: String, text: String, types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
+            leaves = SessionState(leftBy: text)
         }
 
         func takes(_ parameters: WireParameters) -> Bool {

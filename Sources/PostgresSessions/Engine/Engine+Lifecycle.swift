@@ -52,7 +52,24 @@ extension ConnectionPool {
         }
     }
 
+    /// After the grace, statements are cancelled; whoever keeps a connection even then has its socket ended.
     func shutdown(grace: Duration) async {
+        let patience = Monotonic.now.advanced(by: grace).advanced(by: WireConnection.cancelTimeout)
+        let timer = EventLoops.shared.schedule(at: patience) { [weak self] in self?.endShutdown() }
+        await drain(grace: grace)
+        EventLoops.shared.cancel(timer)
+    }
+
+    private func endShutdown() {
+        let (connections, waiting) = state.withLock { state in
+            defer { state.onShutDown = [] }
+            return (state.connections, state.onShutDown)
+        }
+        for connection in connections { connection?.wire.sever() }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    private func drain(grace: Duration) async {
         await withCheckedContinuation { continuation in
             let now = Self.now
             let forceAt = now + grace.inNanoseconds

@@ -1,5 +1,6 @@
 internal import Logging
 internal import PoolCore
+internal import PostgresWire
 
 extension Engine {
     /// One unit of work by hand, like SQLAlchemy's `with Session(engine)`: commit what shall stay; the rest is rolled
@@ -10,6 +11,7 @@ extension Engine {
     ///   - options: over the engine's.
     ///   - checkoutTimeout: over the pool's.
     /// - Throws: what the body throws, unchanged.
+    @discardableResult
     public func withSession<R>(
         options: SessionOptions? = nil, checkoutTimeout: Duration? = nil, file: StaticString = #fileID,
         line: UInt = #line, _ body: (sending Session) async throws -> R
@@ -36,6 +38,7 @@ extension Engine {
     /// - Throws: what the body throws, unchanged; ``EngineError/transactionAborted(_:)`` where the body swallowed a
     ///   failed statement; ``EngineError/commitOutcomeUnknown(_:)`` where COMMIT was sent and never answered.
     ///   Cancellation before COMMIT is sent rolls back; COMMIT itself is not cancellable.
+    @discardableResult
     public func withTransaction<R>(
         isolationLevel: IsolationLevel? = nil, accessMode: AccessMode? = nil, deferrable: Bool = false,
         retry: RetryPolicy = .never, options: SessionOptions? = nil, checkoutTimeout: Duration? = nil,
@@ -70,18 +73,43 @@ extension Engine {
     /// A raw connection, borrowed at once: autocommit, for CREATE DATABASE, VACUUM and the like.
     ///
     /// A transaction left open is rolled back before anybody else gets the connection.
+    @discardableResult
     public func withConnection<R>(
-        checkoutTimeout: Duration? = nil, _ body: (sending Connection) async throws -> R
+        checkoutTimeout: Duration? = nil, file: StaticString = #fileID, line: UInt = #line,
+        _ body: (sending Connection) async throws -> R
     ) async throws -> R {
-        let core = ConnectionCore(self, try await pool.checkout(until: checkoutDeadline(checkoutTimeout)))
+        let origin = Origin(file: file, line: line)
+        let deadline = checkoutDeadline(checkoutTimeout)
+        let lease: Lease
+        switch try pool.ask(until: deadline, origin: origin) {
+        case .granted(let granted): lease = granted
+        case .pending(let pending):
+            if let granted = try await pool.wait(for: pending, origin) {
+                lease = granted
+            } else {
+                lease = try await pool.checkout(until: deadline, origin: origin)
+            }
+        }
+        let core = ConnectionCore(lease.connection, configuration.session)
         do {
             let result = try await body(Connection(core))
-            await core.close()
+            if !giveBackAtOnce(lease, core) { await giveBack(lease, core) }
             return result
         } catch {
-            await core.close()
+            await giveBack(lease, core)
             throw error
         }
+    }
+
+    /// The ordinary end, which waits for nothing.
+    private func giveBackAtOnce(_ lease: Lease, _ core: ConnectionCore) -> Bool {
+        guard lease.wire.transactionStatus == .idle, core.tryDetach() else { return false }
+        pool.giveBack(lease, lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn))
+        return true
+    }
+
+    private func giveBack(_ lease: Lease, _ core: ConnectionCore) async {
+        pool.giveBack(lease, await core.detach() ? await settle(lease) : .broken)
     }
 }
 

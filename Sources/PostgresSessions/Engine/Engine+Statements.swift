@@ -15,7 +15,13 @@ extension Engine: StatementRunner {
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
-            let lease = try await pool.checkout(until: deadline)
+            let lease: Lease
+            switch try pool.ask(until: deadline) {
+            case .granted(let granted): lease = granted
+            case .pending(let pending):
+                guard let granted = try await pool.wait(for: pending, nil) else { continue }
+                lease = granted
+            }
             let outcome: FlightOutcome
             do throws(WireError) {
                 outcome = try await lease.connection.fly(autocommitFlight(query))
@@ -25,11 +31,13 @@ extension Engine: StatementRunner {
                 if mayReplay && replays.take(after: error, lease) { continue }
                 throw EngineError(error)
             }
-            pool.giveBack(lease, await settle(lease))
+            let isIdle = lease.wire.transactionStatus == .idle
+            pool.giveBack(
+                lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease))
             switch verdict(on: outcome, query, configuration.session) {
             case .success(let result): return result
             case .failure(let failure):
-                guard outcome.failure?.error.isStaleStatement == true, replays.takeRepair() else { throw failure }
+                guard outcome.failure?.isStaleStatement == true, replays.takeRepair() else { throw failure }
             }
         }
     }
@@ -37,16 +45,30 @@ extension Engine: StatementRunner {
     private func autocommitFlight(_ query: SQLQuery) -> Flight {
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
-        guard !options.locals.isEmpty else { return Flight([query], limits: limits) }
-        return Flight([SQLQuery(settingLocally: options.localSettings), query], limits: limits)
+        guard !options.locals.isEmpty else { return Flight(statement: query, limits: limits) }
+        return Flight(leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits)
     }
 
-    /// A statement may have opened a transaction by its own text; then it is cleaned before anybody else gets it.
+    /// What a connection needs before somebody else gets it. A transaction left open by a statement's own text is rolled
+    /// back here, awaited; session state is cleaned by the pool, in the background.
     func settle(_ lease: Lease) async -> LeaseOutcome {
-        if configuration.pool.resetOnReturn == .discardAll { return .needsReset }
-        if lease.wire.transactionStatus == .idle { return .clean }
-        guard configuration.pool.resetOnReturn != .none else { return .broken }
-        return await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout) ? .clean : .broken
+        let reset = configuration.pool.resetOnReturn
+        if lease.wire.transactionStatus != .idle {
+            guard reset != .none else { return .broken }
+            guard await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout) else { return .broken }
+        }
+        return lease.connection.outcomeWhenIdle(reset)
+    }
+}
+
+extension PhysicalConnection {
+    /// Outside a transaction: whether anything else is to be cleaned.
+    func outcomeWhenIdle(_ reset: PoolOptions.ResetOnReturn) -> LeaseOutcome {
+        switch reset {
+        case .discardAll: .needsReset
+        case .rollback: leftovers.isEmpty ? .clean : .needsReset
+        case .none: .clean
+        }
     }
 }
 
@@ -84,13 +106,14 @@ struct ReplayBudget {
 func verdict(
     on outcome: FlightOutcome, _ query: SQLQuery, _ options: SessionOptions
 ) -> Result<WireResult, any Error> {
-    guard let failure = outcome.failure else {
-        if case .complete(let result)? = outcome.replies.last { return .success(result) }
+    guard let error = outcome.failure else {
+        if let result = outcome.result { return .success(result) }
         return .failure(EngineError.connectionLost("the server skipped a statement without an error"))
     }
-    let error = failure.error
     if error.sqlState == "57014" {
-        if outcome.interruption == .cancelled { return .failure(CancellationError()) }
+        if outcome.interruption == .cancelled {
+            return .failure(Task.isCancelled ? CancellationError() : EngineError.shutDown)
+        }
         if outcome.interruption == .timedOut || options.statementTimeout != nil {
             return .failure(EngineError.statementTimedOut(query.text))
         }

@@ -30,6 +30,9 @@ extension Engine {
         /// Why the last attempt to connect failed, until one succeeds.
         public var lastConnectFailure: String?
 
+        /// In ``EngineError/checkoutTimedOut(_:)``: the task that waited holds a connection of this pool itself.
+        public var waiterHoldsConnection = false
+
         init() {}
 
         public var description: String {
@@ -39,6 +42,10 @@ extension Engine {
             text += "; \(opened) opened, \(closed) closed, \(checkouts) checkouts, \(timeouts) timeouts"
             if connectFailures > 0 { text += ", \(connectFailures) failed connects" }
             if let lastConnectFailure { text += "; last connect failure: \(lastConnectFailure)" }
+            if waiterHoldsConnection {
+                text += "; the task that waited holds a connection itself: a checkout inside another one's scope can"
+                text += " wait for itself for ever when the pool is full"
+            }
             return text
         }
     }

@@ -1,5 +1,5 @@
 /// Why a connection could not be made. Never holds a password.
-public struct ConnectFailure: Error, Sendable {
+public struct ConnectFailure: Error, Hashable, Sendable {
     /// What libpq or the server said, in one line.
     public let message: String
     /// The server's code, when a server answered: `.invalidPassword`, `.tooManyConnections` …

@@ -1,20 +1,54 @@
-/// Told of what happens to an engine's connections. Every requirement has an empty default.
+/// Told of what happens to an engine's connections: SQLAlchemy's pool events, typed. Every requirement has an empty default.
 ///
-/// Called outside the pool's lock, on whatever thread the event happens; an implementation must not block.
+/// The hooks of a new connection are asynchronous and may run statements on it; a thrown error closes it and counts as a
+/// failed connect. All others are notifications: called outside the pool's lock, on the thread where the event happens, so
+/// they must not block. For one connection the order is first connect (once per engine), connect, then for each use
+/// checkout, reset if there was anything to reset, checkin, and at the end invalidate, if that was the reason, and close.
 public protocol EngineObserver: Sendable {
-    /// A physical connection stands.
-    func didConnect(processID: Int)
+    /// The engine's first connection, before anybody gets any. If it throws, the next connection is the first.
+    func onFirstConnect(_ connection: sending Connection) async throws
+    /// A new connection, before anybody gets it: `SET`, type registrations, checks of the server.
+    func onConnect(_ connection: sending Connection) async throws
+    /// A connection was lent.
+    func didCheckOut(_ connection: ConnectionInfo)
+    /// A lent connection is back.
+    func didCheckIn(_ connection: ConnectionInfo)
+    /// A connection was cleaned of what its last borrower left behind.
+    func didReset(_ connection: ConnectionInfo)
+    /// A connection will not be used again.
+    func didInvalidate(_ connection: ConnectionInfo, reason: String)
+    /// A physical connection is gone.
+    func didClose(_ connection: ConnectionInfo)
     /// An attempt to connect failed.
     func didFailToConnect(_ failure: ConnectFailure)
-    /// A physical connection is gone.
-    func didClose(processID: Int, reason: String)
-    /// A session was dropped without `close()`; its work was rolled back. `origin` is where it was made.
+    /// A connection has been lent for longer than the leak threshold. Both tell where to look.
+    func didSuspectLeak(_ connection: ConnectionInfo, origin: String, lastStatement: String?)
+    /// A session was dropped without `close()`; its work is rolled back. `origin` is where it was made.
     func didDropSession(origin: String)
+    /// Whether this error means that the connection must not be used again; `verdict` is the library's own opinion.
+    func isDisconnect(_ error: ServerError, verdict: Bool) -> Bool
 }
 
 extension EngineObserver {
-    public func didConnect(processID: Int) {}
+    public func onFirstConnect(_ connection: sending Connection) async throws {}
+    public func onConnect(_ connection: sending Connection) async throws {}
+    public func didCheckOut(_ connection: ConnectionInfo) {}
+    public func didCheckIn(_ connection: ConnectionInfo) {}
+    public func didReset(_ connection: ConnectionInfo) {}
+    public func didInvalidate(_ connection: ConnectionInfo, reason: String) {}
+    public func didClose(_ connection: ConnectionInfo) {}
     public func didFailToConnect(_ failure: ConnectFailure) {}
-    public func didClose(processID: Int, reason: String) {}
+    public func didSuspectLeak(_ connection: ConnectionInfo, origin: String, lastStatement: String?) {}
     public func didDropSession(origin: String) {}
+    public func isDisconnect(_ error: ServerError, verdict: Bool) -> Bool { verdict }
+}
+
+/// Which physical connection an event is about.
+public struct ConnectionInfo: Sendable, Hashable {
+    /// The server's process, as in `pg_stat_activity.pid`.
+    public let processID: Int
+    /// Host and port as configured, with the address where a name was resolved.
+    public let target: String
+    /// Such as 150018.
+    public let serverVersion: Int
 }

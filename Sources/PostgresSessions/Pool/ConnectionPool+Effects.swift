@@ -10,7 +10,7 @@ extension ConnectionPool {
         var shutDown: [CheckedContinuation<Void, Never>] = []
         var warmed: [(CheckedContinuation<Bool, Never>, Bool)] = []
         var interrupts: [WireConnection] = []
-        var leaks: [LeaseID] = []
+        var leaks: [(PhysicalConnection, Origin?)] = []
         var timer: PoolInstant?
     }
 
@@ -51,6 +51,7 @@ extension ConnectionPool {
             while state.requests.count <= id.slot {
                 state.requests.append(nil)
                 state.connections.append(nil)
+                state.origins.append(nil)
             }
             state.requests[id.slot] = request
             work.tasks.append(.connect(id, request))
@@ -67,7 +68,9 @@ extension ConnectionPool {
             }
         case .cancelLease(let lease):
             if let connection = state.connections[lease.connection.slot] { work.interrupts.append(connection.wire) }
-        case .leakSuspected(let lease): work.leaks.append(lease)
+        case .leakSuspected(let lease):
+            guard let connection = state.connections[lease.connection.slot] else { return }
+            work.leaks.append((connection, state.origins[lease.connection.slot]))
         case .warmUpFinished(let isWarm):
             work.warmed += state.onWarm.map { ($0, isWarm) }
             state.onWarm = []
@@ -83,6 +86,7 @@ extension ConnectionPool {
         for (waiter, outcome) in work.resumptions { waiter.finish(outcome) }
         for task in work.tasks { start(task) }
         for wire in work.interrupts { wire.interrupt() }
+        for (connection, origin) in work.leaks { connector.reportLeak(connection, origin) }
         for (continuation, isWarm) in work.warmed { continuation.resume(returning: isWarm) }
         for continuation in work.shutDown { continuation.resume() }
     }
@@ -95,8 +99,9 @@ extension ConnectionPool {
                 apply(.validated(id, await connection.ping(within: Self.housekeepingTimeout)))
             case .reset(let id, let connection): apply(.resetFinished(id, await reset(connection)))
             case .close(let id, let connection, let reason):
+                for observer in connector.observers { observer.didInvalidate(connection.info, reason: "\(reason)") }
                 await connection.wire.close()
-                connector.didClose(connection.wire, reason)
+                for observer in connector.observers { observer.didClose(connection.info) }
                 apply(.gone(id))
             }
         }
@@ -107,11 +112,10 @@ extension ConnectionPool {
 
     private func connect(_ id: ConnectionID, _ request: ConnectRequest) async {
         do {
-            let wire = try await connector.connect(request)
-            let connection = PhysicalConnection(wire, statementCacheSize: connector.statementCacheSize)
+            let connection = try await connector.connect(request)
             // Parked before it is anybody's, so that a grant finds every connection in the same state.
-            guard wire.park() else {
-                wire.closeNow()
+            guard connection.wire.park() else {
+                connection.wire.closeNow()
                 throw ConnectFailure(message: "the server closed the connection at once")
             }
             let now = Self.now
@@ -136,36 +140,16 @@ extension ConnectionPool {
         }
     }
 
+    /// Makes a returned connection fit for the next borrower, as the options say.
     private func reset(_ connection: PhysicalConnection) async -> Bool {
-        guard await connection.rollBack(within: Self.housekeepingTimeout) else { return false }
-        if options.resetOnReturn == .discardAll {
-            guard await connection.discardAll(within: Self.housekeepingTimeout) else { return false }
+        let timeout = Self.housekeepingTimeout
+        guard await connection.rollBack(within: timeout) else { return false }
+        switch options.resetOnReturn {
+        case .discardAll: guard await connection.discardAll(within: timeout) else { return false }
+        case .rollback: guard await connection.clean(within: timeout) else { return false }
+        case .none: break
         }
+        for observer in connector.observers { observer.didReset(connection.info) }
         return connection.wire.park()
-    }
-}
-
-extension PhysicalConnection {
-    /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
-    func rollBack(within timeout: Duration) async -> Bool {
-        guard !wire.isBroken else { return false }
-        switch wire.transactionStatus {
-        case .idle: return true
-        case .inTransaction, .failed: break
-        case .active, .unknown: return false
-        }
-        return await run("ROLLBACK", within: timeout) && wire.transactionStatus == .idle
-    }
-
-    func discardAll(within timeout: Duration) async -> Bool {
-        defer { forgetStatements() }
-        return await run("DISCARD ALL", within: timeout)
-    }
-
-    /// The library's own words: not cancellable, and with a deadline.
-    private func run(_ command: SQLQuery, within timeout: Duration) async -> Bool {
-        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
-        guard let outcome = try? await fly(Flight([command], limits: limits)) else { return false }
-        return outcome.failure == nil
     }
 }

@@ -12,6 +12,8 @@ final class ConnectionPool: Sendable {
         /// By the machine's slot.
         var connections: [PhysicalConnection?] = []
         var requests: [ConnectRequest?] = []
+        /// Where each lent connection was asked for; kept only for the report of leaks.
+        var origins: [Origin?] = []
         var waiters: [WaiterID: PoolWaiter] = [:]
         var nextWaiter: UInt64 = 0
         var effects = PoolEffects()
@@ -38,47 +40,40 @@ final class ConnectionPool: Sendable {
     // MARK: Checkout
 
     /// A usable connection, at the latest at `deadline`. Whoever gets one must give it back.
-    func checkout(until deadline: PoolInstant, urgent: Bool = false) async throws -> Lease {
+    func checkout(until deadline: PoolInstant, urgent: Bool = false, origin: Origin? = nil) async throws -> Lease {
         while true {
-            let lease = try await request(until: deadline, urgent)
-            // A connection whose socket has ended while it was idle is replaced here, unseen.
-            if lease.wire.unpark() { return lease }
-            giveBack(lease, .broken)
+            switch try ask(until: deadline, urgent: urgent, origin: origin) {
+            case .granted(let lease): return lease
+            case .pending(let pending): if let lease = try await wait(for: pending, origin) { return lease }
+            }
         }
     }
 
-    private func request(until deadline: PoolInstant, _ urgent: Bool) async throws -> Lease {
-        let waiter: PoolWaiter
-        let id: WaiterID
-        let work: Work
-        switch ask(until: deadline, urgent) {
-        case .granted(let lease): return lease
-        case .queued(let queued, let queuedID, let pending): (waiter, id, work) = (queued, queuedID, pending)
-        }
-        perform(work)
-        let outcome = await withTaskCancellationHandler {
-            await waiter.wait()
-        } onCancel: {
-            apply(.cancelled(id))
-        }
-        switch outcome {
-        case .success(let lease): return lease
-        case .failure(let failure): throw failure.error
-        }
-    }
-
-    private enum Answer {
+    /// What a request comes to without suspending.
+    enum Answer {
         case granted(Lease)
-        case queued(PoolWaiter, WaiterID, Work)
+        case pending(PendingCheckout)
     }
 
-    /// The fast path: an idle connection is granted under one lock, without a waiter.
-    private func ask(until deadline: PoolInstant, _ urgent: Bool) -> Answer {
+    struct PendingCheckout {
+        /// nil: a connection was granted that turned out to be dead; ask again.
+        var waiter: PoolWaiter?
+        var id: WaiterID
+        var work: Work?
+    }
+
+    /// The fast path: an idle connection is granted under one lock, without a waiter and without suspending.
+    func ask(until deadline: PoolInstant, urgent: Bool = false, origin: Origin? = nil) throws(EngineError) -> Answer {
+        guard !ProcessIdentity.isForked else {
+            throw .invalidState("the process was forked; a child must make an engine of its own")
+        }
         let now = Self.now
-        return state.withLock { state in
+        let owner = Self.currentTask
+        let answer = state.withLock { state -> Answer in
             state.nextWaiter += 1
             let id = WaiterID(rawValue: state.nextWaiter)
-            state.machine.apply(.requested(id, deadline: deadline, urgent: urgent), at: now, into: &state.effects)
+            let request = PoolEvent.requested(id, deadline: deadline, owner: owner, urgent: urgent)
+            state.machine.apply(request, at: now, into: &state.effects)
             if state.effects.count == 1, case .grant(id, let lease, let idleSince) = state.effects.first {
                 state.effects.removeAll()
                 if let connection = state.connections[lease.connection.slot] {
@@ -87,8 +82,43 @@ final class ConnectionPool: Sendable {
             }
             let waiter = PoolWaiter()
             state.waiters[id] = waiter
-            return .queued(waiter, id, collectWork(&state, now))
+            return .pending(PendingCheckout(waiter: waiter, id: id, work: collectWork(&state, now)))
         }
+        guard case .granted(let lease) = answer, !isUsable(lease, origin) else { return answer }
+        return .pending(PendingCheckout(waiter: nil, id: WaiterID(rawValue: 0), work: nil))
+    }
+
+    /// nil: ask again.
+    func wait(for pending: PendingCheckout, _ origin: Origin?) async throws -> Lease? {
+        guard let waiter = pending.waiter else { return nil }
+        if let work = pending.work { perform(work) }
+        let outcome = await withTaskCancellationHandler {
+            await waiter.wait()
+        } onCancel: {
+            apply(.cancelled(pending.id))
+        }
+        switch outcome {
+        case .success(let lease): return isUsable(lease, origin) ? lease : nil
+        case .failure(let failure): throw failure.error
+        }
+    }
+
+    /// A connection whose socket has ended while it was idle is given back and replaced, unseen.
+    private func isUsable(_ lease: Lease, _ origin: Origin?) -> Bool {
+        guard lease.wire.unpark() else {
+            giveBack(lease, .broken)
+            return false
+        }
+        if reportsLeaks { state.withLock { $0.origins[lease.id.connection.slot] = origin } }
+        for observer in connector.observers { observer.didCheckOut(lease.connection.info) }
+        return true
+    }
+
+    private var reportsLeaks: Bool { options.leakDetectionThreshold != nil }
+
+    /// Names the task, so that one that waits for a connection it holds itself can be told so.
+    private static var currentTask: UInt64? {
+        withUnsafeCurrentTask { task in task.map { UInt64(UInt(bitPattern: unsafeBitCast($0, to: Int.self))) } }
     }
 
     // MARK: Return
@@ -96,6 +126,7 @@ final class ConnectionPool: Sendable {
     /// Ends a lease. A connection that is not provably clean is cleaned or closed before anybody else gets it.
     func giveBack(_ lease: Lease, _ outcome: LeaseOutcome) {
         var outcome = lease.wire.isBroken ? LeaseOutcome.broken : outcome
+        for observer in connector.observers { observer.didCheckIn(lease.connection.info) }
         if outcome == .clean && !lease.wire.park() { outcome = .broken }
         let event = PoolEvent.returned(lease.id, outcome)
         let now = Self.now

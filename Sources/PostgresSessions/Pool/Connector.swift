@@ -9,7 +9,9 @@ struct Connector: Sendable {
     let credentials: (@Sendable () async throws -> Credentials)?
     let statementCacheSize: Int
     let observers: [any EngineObserver]
+    let session: SessionOptions
     let logger: Logger
+    private let firstConnect = FirstConnect()
 
     init(_ configuration: Engine.Configuration) throws(EngineError) {
         do throws(WireConnectFailure) {
@@ -27,6 +29,7 @@ struct Connector: Sendable {
         credentials = configuration.credentials
         statementCacheSize = configuration.statementCacheSize
         observers = configuration.observers
+        session = configuration.session
         logger = configuration.logger
     }
 
@@ -35,14 +38,35 @@ struct Connector: Sendable {
         ConnectRequest(parameters, timeout: timeout, onNotice: { [logger] in logger.log($0) }, onEnd: onEnd)
     }
 
-    func connect(_ request: ConnectRequest) async throws -> WireConnection {
+    /// A connection on which the observers' hooks have run.
+    func connect(_ request: ConnectRequest) async throws -> PhysicalConnection {
         if let credentials {
             let given = try await credentials()
             request.use(user: given.user, password: given.password)
         }
-        let wire = try await request.run()
-        for observer in observers { observer.didConnect(processID: Int(wire.processID)) }
-        return wire
+        let connection = PhysicalConnection(try await request.run(), statementCacheSize: statementCacheSize)
+        guard !observers.isEmpty else { return connection }
+        do {
+            try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
+            try await hook(connection) { try await $0.onConnect($1) }
+        } catch {
+            connection.wire.closeNow()
+            throw error
+        }
+        return connection
+    }
+
+    private func hook(
+        _ connection: PhysicalConnection, _ call: (any EngineObserver, sending Connection) async throws -> Void
+    ) async throws {
+        for observer in observers {
+            let core = ConnectionCore(connection, session)
+            try await call(observer, Connection(core))
+            guard await core.detach(), await connection.rollBack(within: ConnectionPool.housekeepingTimeout) else {
+                throw ConnectFailure(message: "a connect hook left the connection unusable")
+            }
+        }
+        connection.adoptLeftovers()
     }
 
     /// What the failure was, for errors and observers.
@@ -51,14 +75,40 @@ struct Connector: Sendable {
             switch error {
             case let failure as WireConnectFailure: ConnectFailure(failure)
             case let failure as ConnectFailure: failure
-            default: ConnectFailure(message: "credentials: \(type(of: error))")
+            default: ConnectFailure(message: "credentials or a connect hook threw \(type(of: error)): \(error)")
             }
         for observer in observers { observer.didFailToConnect(failure) }
         return failure
     }
 
-    func didClose(_ wire: WireConnection, _ reason: CloseReason) {
-        for observer in observers { observer.didClose(processID: Int(wire.processID), reason: "\(reason)") }
+    func reportLeak(_ connection: PhysicalConnection, _ origin: Origin?) {
+        let (origin, statement) = (origin.map { "\($0)" } ?? "unknown", connection.lastStatement)
+        logger.warning(
+            "a connection has been lent for longer than the leak threshold",
+            metadata: ["pg.session.origin": "\(origin)", "db.query.text": "\(statement ?? "")"])
+        for observer in observers {
+            observer.didSuspectLeak(connection.info, origin: origin, lastStatement: statement)
+        }
+    }
+}
+
+/// Runs something until it has succeeded once; others wait for whoever is at it.
+actor FirstConnect {
+    private var isDone = false
+    private var isRunning = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    func run(_ body: sending () async throws -> Void) async throws {
+        while isRunning { await withCheckedContinuation { waiting.append($0) } }
+        guard !isDone else { return }
+        isRunning = true
+        defer {
+            isRunning = false
+            for waiter in waiting { waiter.resume() }
+            waiting = []
+        }
+        try await body()
+        isDone = true
     }
 }
 

@@ -49,12 +49,21 @@ struct PoolFailure: Error {
 
     var error: any Error {
         switch refusal {
-        case .timedOut: EngineError.checkoutTimedOut(statistics)
+        case .timedOut(let circumstances):
+            EngineError.checkoutTimedOut(statistics.with(waiterHoldsConnection: circumstances.ownerHoldsLease))
         case .cancelled: CancellationError()
         case .tooManyWaiters: EngineError.tooManyWaiters(statistics)
         case .shutDown: EngineError.shutDown
         case .connectFailed:
             EngineError.connectFailed(lastConnectFailure ?? ConnectFailure(message: "the server refuses connections"))
         }
+    }
+}
+
+extension Engine.Statistics {
+    fileprivate func with(waiterHoldsConnection: Bool) -> Engine.Statistics {
+        var statistics = self
+        statistics.waiterHoldsConnection = waiterHoldsConnection
+        return statistics
     }
 }

@@ -6,55 +6,83 @@ import PostgresWire
 /// outside of that, whoever kept a reference.
 package final class RowCells {
     package let columns: RowColumns
-    private let cells: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
-    private var isLoaded = false
-    /// The row's number, for errors.
-    private(set) var row = 0
-    /// The column that was read last, for errors that do not say where they come from.
-    var current = -1
+    // Raw memory, since this object is owned by one decoder and stored properties would be checked for exclusive access at
+    // every cell.
+    private let cells: UnsafeMutablePointer<SQLCell>
+    private let state: UnsafeMutablePointer<State>
+
+    private struct State {
+        /// How many cells may be read: all or none.
+        var readable = 0
+        var row = 0
+        var current = -1
+    }
 
     package init(columns: RowColumns) {
         self.columns = columns
         cells = .allocate(capacity: columns.count)
-        cells.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0))
+        for column in 0..<columns.count {
+            (cells + column).initialize(
+                to: SQLCell(bytes: Self.null, type: columns.types[column], isBinary: columns.isBinary[column]))
+        }
+        state = .allocate(capacity: 1)
+        state.initialize(to: State())
     }
 
-    deinit { cells.deallocate() }
+    deinit {
+        cells.deallocate()
+        state.deallocate()
+    }
 
+    private static var null: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
+
+    /// The row's number, for errors.
+    var row: Int { state.pointee.row }
+
+    /// The column that was read last, for errors that do not say where they come from; -1 for none.
+    var current: Int {
+        get { state.pointee.current }
+        set { state.pointee.current = newValue }
+    }
+
+    @inline(__always)
     func load(_ result: WireResult, row: Int) {
-        self.row = row
-        current = -1
-        let null = UnsafeRawBufferPointer(start: nil, count: 0)
-        for column in 0..<cells.count { cells[column] = result.cell(row: row, column: column) ?? null }
-        isLoaded = true
+        let count = columns.count
+        for column in 0..<count {
+            let bytes = result.cell(row: row, column: column) ?? Self.null
+            cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: cells[column].isBinary)
+        }
+        state.pointee = State(readable: count, row: row)
     }
 
     /// One row of COPY's binary format: Int16 count of fields, then each behind its Int32 length.
     func load(copied bytes: UnsafeRawBufferPointer, row: Int) throws {
-        self.row = row
-        current = -1
+        state.pointee = State(row: row)
         var reader = ByteReader(bytes)
-        guard Int(try reader.integer(Int16.self)) == cells.count else {
-            throw SQLValueError("the row's count of fields is not \(cells.count)")
+        guard Int(try reader.integer(Int16.self)) == columns.count else {
+            throw SQLValueError("the row's count of fields is not \(columns.count)")
         }
-        for column in 0..<cells.count {
-            cells[column] = try reader.counted() ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        for column in 0..<columns.count {
+            let bytes = try reader.counted() ?? Self.null
+            cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: true)
         }
         guard reader.remaining == 0 else { throw SQLValueError("the row has \(reader.remaining) bytes too many") }
-        isLoaded = true
+        state.pointee.readable = columns.count
     }
 
-    func unload() { isLoaded = false }
+    @inline(__always)
+    func unload() { state.pointee.readable = 0 }
 
     /// The cell of a column; nil for NULL.
     @inline(__always)
     func cell(_ column: Int) throws -> SQLCell? {
-        guard isLoaded, column < cells.count else { throw SQLValueError("the row was read after it was decoded") }
-        current = column
-        let bytes = cells[column]
-        if bytes.baseAddress == nil { return nil }
-        return SQLCell(bytes: bytes, type: columns.types[column], isBinary: columns.isBinary[column])
+        guard column < state.pointee.readable else { throw Self.late }
+        state.pointee.current = column
+        let cell = cells[column]
+        return cell.bytes.baseAddress == nil ? nil : cell
     }
+
+    private static var late: SQLValueError { SQLValueError("the row was read after it was decoded") }
 
     /// Whether a column is NULL.
     func isNull(_ column: Int) throws -> Bool { try cell(column) == nil }

@@ -75,7 +75,9 @@ extension RowColumns {
 package class RowDecoder<T> {
     let cells: RowCells
 
-    init(_ columns: RowColumns) { cells = RowCells(columns: columns) }
+    init(_ cells: RowCells) { self.cells = cells }
+
+    convenience init(_ columns: RowColumns) { self.init(RowCells(columns: columns)) }
 
     package final var columns: RowColumns { cells.columns }
 

@@ -1,23 +1,38 @@
 /// A row's columns by coding key. Each key's column is looked up once per result.
-struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
+///
+/// A class, so that the standard library's box around it copies one reference and no more.
+final class RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private let reader: ColumnReader
-    private let keys: KeyTable<Key>
+    private let keys: KeyTable
+    private let isOneByte = _isPOD(Key.self) && MemoryLayout<Key>.size == 1
 
     init(_ reader: ColumnReader) {
         self.reader = reader
         keys = KeyTable(reader.cells.columns)
     }
 
+    /// The key's column; negative when there is none.
+    @inline(__always)
+    private func find(_ key: Key) -> Int {
+        if isOneByte {
+            // One byte, no references: equal bits are equal keys.
+            let bits = withUnsafePointer(to: key) { UnsafeRawPointer($0).load(as: UInt8.self) }
+            let known = keys.column(bits: bits)
+            return known == KeyTable.unresolved ? keys.resolve(bits: bits, key.stringValue) : known
+        }
+        return keys.column(named: key.stringValue)
+    }
+
     var codingPath: [any CodingKey] { [] }
     var allKeys: [Key] { reader.cells.columns.names.compactMap { Key(stringValue: $0) } }
 
-    func contains(_ key: Key) -> Bool { keys.column(key) >= 0 }
+    func contains(_ key: Key) -> Bool { find(key) >= 0 }
 
     func decodeNil(forKey key: Key) throws -> Bool { try reader.cells.isNull(column(key)) }
 
     @inline(__always)
     private func column(_ key: Key) throws -> Int {
-        let column = keys.column(key)
+        let column = find(key)
         if column < 0 { throw missing(key) }
         return column
     }
@@ -36,7 +51,7 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     @inline(__always)
     private func readIfPresent<V: SQLDecodable>(_ key: Key, _ type: V.Type) throws -> V? {
-        let column = keys.column(key)
+        let column = find(key)
         return column < 0 ? nil : try reader.read(V?.self, at: column)
     }
 
@@ -45,7 +60,7 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     }
 
     func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
-        let column = keys.column(key)
+        let column = find(key)
         if try column < 0 || reader.cells.isNull(column) { return nil }
         return try reader.readAny(type, at: column)
     }
@@ -107,32 +122,32 @@ private struct AnyParts: Decodable {
 ///
 /// The coding keys that the compiler writes are enums of one byte: their bits are the index into a table. Other keys are
 /// looked up by their string.
-private final class KeyTable<Key: CodingKey> {
+private final class KeyTable {
     private let columns: RowColumns
-    private let isOneByte = _isPOD(Key.self) && MemoryLayout<Key>.size <= 1
-    private let hasBits = MemoryLayout<Key>.size == 1
-    private var byBits: [Int]
+    private let byBits: UnsafeMutablePointer<Int>
     private var byName: [String: Int] = [:]
 
-    private static var unresolved: Int { -2 }
+    static var unresolved: Int { -2 }
 
     init(_ columns: RowColumns) {
         self.columns = columns
-        byBits = isOneByte ? Array(repeating: Self.unresolved, count: hasBits ? 256 : 1) : []
+        byBits = .allocate(capacity: 256)
+        byBits.initialize(repeating: Self.unresolved, count: 256)
     }
 
-    /// The key's column; negative when there is none.
-    func column(_ key: Key) -> Int {
-        guard isOneByte else { return columnByName(key.stringValue) }
-        // One byte, no references: equal bits are equal keys.
-        let bits = hasBits ? withUnsafeBytes(of: key) { Int($0[0]) } : 0
-        let known = byBits[bits]
-        if known != Self.unresolved { return known }
-        byBits[bits] = columns.index(forKey: key.stringValue) ?? -1
-        return byBits[bits]
+    deinit { byBits.deallocate() }
+
+    @inline(__always)
+    func column(bits: UInt8) -> Int { byBits[Int(bits)] }
+
+    @inline(never)
+    func resolve(bits: UInt8, _ name: String) -> Int {
+        let column = columns.index(forKey: name) ?? -1
+        byBits[Int(bits)] = column
+        return column
     }
 
-    private func columnByName(_ name: String) -> Int {
+    func column(named name: String) -> Int {
         if let known = byName[name] { return known }
         let column = columns.index(forKey: name) ?? -1
         byName[name] = column

@@ -1,9 +1,16 @@
+import Foundation
+
 /// Rows into a `Decodable`, by column names.
 ///
 /// One decoder object and one keyed container serve all rows of a result: columns are looked up once, and a row costs no
 /// allocation beyond its own values.
 final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
-    private lazy var decoder = StructDecoder(ColumnReader(cells))
+    private let decoder: StructDecoder
+
+    override init(_ cells: RowCells) {
+        decoder = StructDecoder(ColumnReader(cells))
+        super.init(cells)
+    }
 
     override func decodeLoaded() throws -> T { try T(from: decoder) }
 }
@@ -11,25 +18,38 @@ final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
 /// The `Decoder` that a row's type sees: keyed by column names, or a single value when there is one column.
 final class StructDecoder: Decoder {
     private let reader: ColumnReader
-    private var container: AnyObject?
-    private var containerKey: ObjectIdentifier?
+    /// The container that was made last, and its key's type: `KeyedDecodingContainer` allocates when it is made.
+    private let made: UnsafeMutablePointer<Made>
 
-    init(_ reader: ColumnReader) { self.reader = reader }
+    private struct Made {
+        var container: AnyObject?
+        var key: UnsafeRawPointer?
+    }
+
+    init(_ reader: ColumnReader) {
+        self.reader = reader
+        made = .allocate(capacity: 1)
+        made.initialize(to: Made())
+    }
+
+    deinit {
+        made.deinitialize(count: 1)
+        made.deallocate()
+    }
 
     var codingPath: [any CodingKey] { [] }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        if containerKey == ObjectIdentifier(type), let container {
+        let key = unsafeBitCast(type, to: UnsafeRawPointer.self)
+        if made.pointee.key == key, let container = made.pointee.container {
             return unsafeDowncast(container, to: Box<Key>.self).container
         }
-        let made = Box(KeyedDecodingContainer(RowKeyedContainer<Key>(reader)))
-        container = made
-        containerKey = ObjectIdentifier(type)
-        return made.container
+        let box = Box(KeyedDecodingContainer(RowKeyedContainer<Key>(reader)))
+        made.pointee = Made(container: box, key: key)
+        return box.container
     }
 
-    /// `KeyedDecodingContainer` allocates when it is made, so it is made once.
     private final class Box<Key: CodingKey> {
         let container: KeyedDecodingContainer<Key>
         init(_ container: KeyedDecodingContainer<Key>) { self.container = container }
@@ -51,7 +71,8 @@ final class StructDecoder: Decoder {
 final class ColumnReader {
     let cells: RowCells
     private let cellDecoder = CellDecoder()
-    private var ways: [Way]
+    /// One for each column.
+    private let ways: UnsafeMutablePointer<Way>
 
     private struct Way {
         var type: ObjectIdentifier
@@ -60,15 +81,25 @@ final class ColumnReader {
 
     init(_ cells: RowCells) {
         self.cells = cells
-        ways = Array(repeating: Way(type: ObjectIdentifier(Never.self)), count: cells.columns.count)
+        ways = .allocate(capacity: cells.columns.count)
+        ways.initialize(repeating: Way(type: ObjectIdentifier(Never.self)), count: cells.columns.count)
     }
+
+    deinit { ways.deallocate() }
 
     @inline(__always)
     func read<V: SQLDecodable>(_ type: V.Type, at column: Int) throws -> V { try cells.read(type, at: column) }
 
     /// json and jsonb are decoded by their content, unless text or bytes are wanted; what has a codec, by its codec; the
     /// rest as a single value (enums with raw values are that).
+    @inline(__always)
     func readAny<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
+        if type == Date.self { return unsafeBitCast(try cells.read(Date.self, at: column), to: T.self) }
+        return try readOther(type, at: column)
+    }
+
+    @inline(never)
+    private func readOther<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
         let id = ObjectIdentifier(type)
         if ways[column].type != id { ways[column] = Way(type: id, sql: type as? any SQLDecodable.Type) }
         guard let sql = ways[column].sql else {

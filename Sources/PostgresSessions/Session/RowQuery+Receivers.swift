@@ -1,3 +1,4 @@
+// A tuple has two elements or more: with a pack of any length, the compiler confuses it with a scalar in longer expressions.
 // Three receivers, one vocabulary: a generic over them would need a public protocol that means nothing to users.
 
 extension Session {
@@ -12,7 +13,9 @@ extension Session {
     }
 
     /// Rows as tuples, column by column.
-    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+    public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
+        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+    ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: runner, query: query, decoding: .tuple())
     }
 
@@ -35,7 +38,9 @@ extension Connection {
     }
 
     /// Rows as tuples, column by column.
-    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+    public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
+        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+    ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: core, query: query, decoding: .tuple())
     }
 
@@ -58,7 +63,9 @@ extension Engine {
     }
 
     /// Rows as tuples, column by column.
-    public func query<each T: SQLDecodable>(_ query: SQLQuery, as type: (repeat each T).Type) -> RowQuery<(repeat each T)> {
+    public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
+        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+    ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: self, query: query, decoding: .tuple())
     }
 

@@ -11,13 +11,19 @@ public struct RowQuery<T> {
 
     /// Every row, in the server's order.
     public func all() async throws -> sending [T] {
-        try decoding.decodeAll(try await runner.run(query))
+        let result = try await runner.run(query)
+        let decoder = try decoding.decoder(for: result)
+        let count = result.rowCount
+        var rows: [T] = []
+        rows.reserveCapacity(count)
+        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
+        return rows
     }
 
     /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.
     public func first() async throws -> sending T? {
         let result = try await runner.run(query)
-        let decoder = try decoding.makeDecoder(for: result)
+        let decoder = try decoding.decoder(for: result)
         guard result.rowCount > 0 else { return nil }
         return try decoder.decode(result, row: 0)
     }
@@ -25,7 +31,7 @@ public struct RowQuery<T> {
     /// The only row. Throws ``EngineError/unexpectedRowCount(_:)`` unless there is exactly one.
     public func one() async throws -> sending T {
         let result = try await runner.run(query)
-        let decoder = try decoding.makeDecoder(for: result)
+        let decoder = try decoding.decoder(for: result)
         guard result.rowCount == 1 else {
             throw EngineError.unexpectedRowCount("\(result.rowCount) rows where exactly one was expected, from: \(query)")
         }
@@ -35,11 +41,19 @@ public struct RowQuery<T> {
     /// The only row, or nil when there is none. Throws ``EngineError/unexpectedRowCount(_:)`` when there are more.
     public func oneOrNil() async throws -> sending T? {
         let result = try await runner.run(query)
-        let decoder = try decoding.makeDecoder(for: result)
+        let decoder = try decoding.decoder(for: result)
         guard result.rowCount <= 1 else {
             throw EngineError.unexpectedRowCount("\(result.rowCount) rows where at most one was expected, from: \(query)")
         }
         guard result.rowCount == 1 else { return nil }
         return try decoder.decode(result, row: 0)
+    }
+}
+
+extension RowDecoding {
+    /// The columns of a prepared statement come with its result; others are read off it.
+    func decoder(for result: WireResult) throws(EngineError) -> RowDecoder<T> {
+        guard let columns = result.attachment as? RowColumns else { return try makeDecoder(for: result) }
+        return try makeDecoder(for: columns)
     }
 }

@@ -86,14 +86,41 @@ public final class Session {
     // MARK: Scopes
 
     /// Runs the body in a savepoint: released when it returns, rolled back to when it throws; the transaction goes on.
+    @discardableResult
     public func withSavepoint<R>(_ body: (sending Session) async throws -> R) async throws -> R {
         try await core.savepoint(in: scope, body)
     }
 
     /// Nested in a transaction, a savepoint; on a session without one, a transaction of its own.
+    @discardableResult
     public func withTransaction<R>(_ body: (sending Session) async throws -> R) async throws -> R {
         try await core.nestedTransaction(in: scope, body)
     }
+
+    /// Holds the advisory lock `key` while the body runs, and on until the transaction ends: whoever waits for it sees what
+    /// was committed. Waiting for it costs one round trip and ends as any statement's wait.
+    @discardableResult
+    public func withAdvisoryLock<R>(_ key: Int64, _ body: (sending Session) async throws -> R) async throws -> R {
+        _ = try await core.run("SELECT pg_advisory_xact_lock(\(key))", in: scope)
+        return try await core.plainScope(in: scope, body)
+    }
+
+    /// Bounds the body's statements together, checkouts included: when the time is up, the one that runs is cancelled on
+    /// the server and throws ``EngineError/statementTimedOut(_:)``; later ones throw it at once.
+    ///
+    /// The server is told too (`SET LOCAL statement_timeout`, in the next statement's flight).
+    @discardableResult
+    public func withTimeout<R>(_ timeout: Duration, _ body: (sending Session) async throws -> R) async throws -> R {
+        try await core.timedScope(timeout, in: scope, body)
+    }
+
+    // MARK: Two-phase commit
+
+    /// The first phase: PREPARE TRANSACTION. The unit of work ends here and the connection goes home; the transaction waits
+    /// on the server for ``Engine/commitPrepared(_:)`` or ``Engine/rollbackPrepared(_:)``, from any session.
+    ///
+    /// Needs `max_prepared_transactions` above 0. - Throws: as ``commit()``.
+    public func prepare(as gid: String) async throws { try await core.prepare(as: gid, in: scope) }
 
     // MARK: After the end
 

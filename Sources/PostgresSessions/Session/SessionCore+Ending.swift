@@ -5,10 +5,14 @@ extension SessionCore {
     // MARK: Commit
 
     func commit(in scope: Int?) async throws {
+        try await end(with: Self.commitCommand, tag: "COMMIT", in: scope)
+    }
+
+    private func end(with command: SQLQuery, tag: String, in scope: Int?) async throws {
         try claim(scope)
         let outcome: Result<Void, any Error>
         do {
-            try await commitClaimed()
+            try await commitClaimed(command, tag: tag)
             endScopes()
             outcome = .success(())
         } catch {
@@ -37,10 +41,16 @@ extension SessionCore {
         return try outcome.get()
     }
 
-    /// COMMIT, once sent, is not cancellable: its answer is awaited, or its outcome is unknown.
-    private func commitClaimed() async throws {
+    /// PREPARE TRANSACTION ends the unit of work as COMMIT does, and is as little cancellable.
+    func prepare(as gid: String, in scope: Int?) async throws {
+        let literal = try SQLQuery.literal(gid, what: "a prepared transaction's gid")
+        try await end(with: "PREPARE TRANSACTION \(literal)", tag: "PREPARE TRANSACTION", in: scope)
+    }
+
+    private func commitClaimed(_ command: SQLQuery, tag: String) async throws {
         switch transaction {
         case .none, .pending:
+            guard tag == "COMMIT" else { throw EngineError.invalidState("there is no transaction to prepare") }
             endTransaction()
             return noteOutcome(isCommitted: true)
         case .failed(let state):
@@ -51,28 +61,38 @@ extension SessionCore {
         try Task.checkCancellation()
         guard let lease else { return }
         hasSentCommit = true
+        let asked = transactionIDCommand.map { [$0] } ?? []
         let outcome: FlightOutcome
         do throws(WireError) {
             let limits = FlightLimits(isInterruptible: false)
-            outcome = try await lease.connection.fly(Flight([Self.commitCommand], limits: limits))
+            let flight = Flight(
+                leading: asked, statement: command, limits: limits, isOwn: true, answersFirstEarly: !asked.isEmpty)
+            outcome = try await lease.connection.fly(flight)
         } catch {
+            let transactionID = lease.connection.earlyAnswer.flatMap(UInt64.init)
             giveBackBroken()
             transaction = .none
             afterCommit.removeAll()
-            throw EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(EngineError(error))"))
+            let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
+            throw EngineError.commitOutcomeUnknown(unknown)
         }
         // Whatever COMMIT answers, the transaction is over.
         endTransaction()
         do {
-            let result = try verdict(on: outcome, Self.commitCommand, options).get()
-            if result.commandTag == "ROLLBACK" {
-                throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
+            let result = try verdict(on: outcome, command, options).get()
+            guard result.commandTag == tag else {
+                throw EngineError.transactionAborted("the server answered \(tag) with \(result.commandTag)")
             }
             noteOutcome(isCommitted: true)
         } catch {
             noteOutcome(isCommitted: false)
             throw error
         }
+    }
+
+    /// Rides ahead of COMMIT, answered before it, so that an unanswered COMMIT can be asked about by its transaction's id.
+    private var transactionIDCommand: SQLQuery? {
+        options.tracksOutcome ? "SELECT pg_current_xact_id_if_assigned()::text" : nil
     }
 
     // MARK: Rollback

@@ -157,17 +157,58 @@ extension SessionCore {
         let commands: [SQLQuery] = [
             "ROLLBACK TO SAVEPOINT \(unsafeRaw: name)", "RELEASE SAVEPOINT \(unsafeRaw: name)",
         ]
-        let deadline = Monotonic.now.advanced(by: ConnectionPool.housekeepingTimeout)
-        let limits = FlightLimits(hard: deadline, isInterruptible: false)
-        let outcome = try? await lease.connection.fly(Flight(commands, limits: limits))
-        if let outcome, outcome.failure == nil, lease.wire.transactionStatus == .inTransaction {
+        let isUndone = await lease.connection.run(commands, within: ConnectionPool.housekeepingTimeout)
+        if isUndone && lease.wire.transactionStatus == .inTransaction {
             transaction = .active
         } else {
             giveBackBroken()
         }
     }
 
+    // MARK: Scopes without a savepoint
+
+    /// A scope that owns nothing of the transaction; its handle ends with it.
+    func plainScope<R>(in outer: Int?, _ body: (sending Session) async throws -> R) async throws -> R {
+        try claim(outer)
+        let scope = nextSerial()
+        scopes.append(Scope(id: scope, isEnded: scopes.last?.isEnded ?? false, ownsTransaction: false))
+        unclaim()
+        defer { popUnlessClaimed(scope) }
+        return try await body(Session(self, scope: scope))
+    }
+
+    func timedScope<R>(
+        _ duration: Duration, in outer: Int?, _ body: (sending Session) async throws -> R
+    ) async throws -> R {
+        try claim(outer)
+        let (previous, serverTimeout) = (timeout, options.statementTimeout)
+        let deadline = Monotonic.now.advanced(by: duration)
+        timeout = previous.map { min($0, deadline) } ?? deadline
+        // The server's own limit is a little later, so that the client's is the one that is seen.
+        riders.append(.setting("statement_timeout", to: duration + .milliseconds(250)))
+        unclaim()
+        defer {
+            timeout = previous
+            if case .active = transaction { riders.append(.setting("statement_timeout", to: serverTimeout)) }
+        }
+        return try await plainScope(in: outer, body)
+    }
+
+    private func popUnlessClaimed(_ scope: Int) {
+        guard (try? claim(nil)) != nil else { return }
+        pop(scope)
+        unclaim()
+    }
+
     private func pop(_ scope: Int) {
         if let index = scopes.lastIndex(where: { $0.id == scope }) { scopes.removeSubrange(index...) }
+    }
+}
+
+extension SessionCore.Rider {
+    /// A server setting for the rest of the transaction; nil: the session's default.
+    static func setting(_ name: String, to duration: Duration?) -> Self {
+        let value = duration.map { String($0.wholeMilliseconds) } ?? "DEFAULT"
+        return Self(command: "SET LOCAL \(unsafeRaw: name) TO \(unsafeRaw: value)", savepoint: nil)
     }
 }

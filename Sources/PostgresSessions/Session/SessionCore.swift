@@ -118,6 +118,7 @@ final class SessionCore: @unchecked Sendable {
             throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
         }
         try Task.checkCancellation()
+        if let timeout, timeout <= .now { throw EngineError.statementTimedOut("the scope's time was up before: \(query)") }
         switch transaction {
         case .none, .pending: return try await open(with: query, thenCommit: thenCommit)
         case .active: return try await goOn(with: query, thenCommit: thenCommit)
@@ -134,10 +135,11 @@ final class SessionCore: @unchecked Sendable {
         let settings = options.localSettings
         var opening = [begin.begin]
         if !settings.isEmpty { opening.append(SQLQuery(settingLocally: settings)) }
-        let deadline = engine.checkoutDeadline(checkoutTimeout)
+        var deadline = engine.checkoutDeadline(checkoutTimeout)
+        if let timeout { deadline = min(deadline, PoolInstant(nanoseconds: timeout.nanoseconds)) }
         var replays = ReplayBudget()
         while true {
-            let lease = try await engine.pool.checkout(until: deadline)
+            let lease = try await engine.pool.checkout(until: deadline, origin: origin)
             self.lease = lease
             hasSentCommit = thenCommit
             let flight = flight(opening, query, thenCommit, liveness: livenessTimeout(lease))
@@ -149,7 +151,7 @@ final class SessionCore: @unchecked Sendable {
                 if !thenCommit && !Task.isCancelled && replays.take(after: error, lease) { continue }
                 throw fail(error, thenCommit: thenCommit)
             }
-            if outcome.failure?.error.isStaleStatement == true, replays.takeRepair() {
+            if outcome.failure?.isStaleStatement == true, replays.takeRepair() {
                 await rollBackQuietly()
                 continue
             }
@@ -171,14 +173,13 @@ final class SessionCore: @unchecked Sendable {
     }
 
     private func flight(_ opening: [SQLQuery], _ query: SQLQuery, _ thenCommit: Bool, liveness: Duration?) -> Flight {
-        var commands = opening
-        commands.reserveCapacity(opening.count + riders.count + 2)
-        for rider in riders { commands.append(rider.command) }
-        commands.append(query)
-        if thenCommit { commands.append(Self.commitCommand) }
+        var leading = opening
+        for rider in riders { leading.append(rider.command) }
         var limits = FlightLimits(soft: options.clientDeadline)
         if let timeout { limits.soft = limits.soft.map { min($0, timeout) } ?? timeout }
-        return Flight(commands, limits: limits, livenessTimeout: liveness)
+        return Flight(
+            leading: leading, statement: query, trailing: thenCommit ? Self.commitCommand : nil, limits: limits,
+            livenessTimeout: liveness)
     }
 
     /// A connection that was idle for long proves itself in the flight, within a short time.
@@ -196,22 +197,15 @@ final class SessionCore: @unchecked Sendable {
         _ outcome: FlightOutcome, leading: Int, _ query: SQLQuery, thenCommit: Bool
     ) throws -> WireResult {
         noteRiders(outcome, leading: leading)
-        let failure = outcome.failure
         switch lease?.wire.transactionStatus {
         case .inTransaction: transaction = .active
-        case .failed: transaction = .failed(SQLState(failure?.error.sqlState ?? "25P02"))
+        case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
         default: endTransaction()  // the statement, or COMMIT, ended it
         }
-        var statements = outcome
-        if thenCommit && failure == nil {
-            guard case .complete(let committed)? = statements.replies.popLast() else {
-                throw EngineError.transactionAborted("COMMIT was skipped")
-            }
-            if committed.commandTag == "ROLLBACK" {
-                throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
-            }
+        if thenCommit && outcome.failure == nil && outcome.trailing?.commandTag != "COMMIT" {
+            throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
-        return try verdict(on: statements, query, effectiveOptions).get()
+        return try verdict(on: outcome, query, effectiveOptions).get()
     }
 
     /// For errors: a scope with a timeout counts as a statement timeout.
@@ -224,8 +218,8 @@ final class SessionCore: @unchecked Sendable {
 
     private func noteRiders(_ outcome: FlightOutcome, leading: Int) {
         guard !riders.isEmpty else { return }
-        for (index, rider) in riders.enumerated() where leading + index < outcome.replies.count {
-            guard case .complete = outcome.replies[leading + index], let name = rider.savepoint else { continue }
+        for (index, rider) in riders.enumerated() where leading + index < outcome.completed {
+            guard let name = rider.savepoint else { continue }
             if let position = savepoints.lastIndex(where: { $0.name == name }) { savepoints[position].isSent = true }
         }
         riders.removeAll()
@@ -259,8 +253,7 @@ final class SessionCore: @unchecked Sendable {
         riders.removeAll()
         guard let lease else { return }
         self.lease = nil
-        let isDirty = engine.configuration.pool.resetOnReturn == .discardAll
-        engine.pool.giveBack(lease, isDirty ? .needsReset : .clean)
+        engine.pool.giveBack(lease, lease.connection.outcomeWhenIdle(engine.configuration.pool.resetOnReturn))
     }
 
     static let commitCommand: SQLQuery = "COMMIT"

@@ -24,10 +24,14 @@ public struct SessionOptions: Sendable, Hashable {
     public var idleInTransactionTimeout: Duration?
     /// `SET LOCAL` in each transaction, sent in its opening flight: `["app.tenant": "7"]`.
     public var locals: [String: String]
+    /// Ask for the transaction's id in COMMIT's flight, so that ``EngineError/commitOutcomeUnknown(_:)`` carries it and
+    /// ``Engine/outcome(of:)`` can tell what became of it. One more statement per commit, no more round trips.
+    public var tracksOutcome: Bool
 
     public init(
         isolationLevel: IsolationLevel? = nil, accessMode: AccessMode? = nil, statementTimeout: Duration? = nil,
-        lockTimeout: Duration? = nil, idleInTransactionTimeout: Duration? = nil, locals: [String: String] = [:]
+        lockTimeout: Duration? = nil, idleInTransactionTimeout: Duration? = nil, locals: [String: String] = [:],
+        tracksOutcome: Bool = false
     ) {
         self.isolationLevel = isolationLevel
         self.accessMode = accessMode
@@ -35,6 +39,7 @@ public struct SessionOptions: Sendable, Hashable {
         self.lockTimeout = lockTimeout
         self.idleInTransactionTimeout = idleInTransactionTimeout
         self.locals = locals
+        self.tracksOutcome = tracksOutcome
     }
 
     /// These options where they say something, else the other's; locals are merged.
@@ -43,7 +48,8 @@ public struct SessionOptions: Sendable, Hashable {
             isolationLevel: isolationLevel ?? base.isolationLevel, accessMode: accessMode ?? base.accessMode,
             statementTimeout: statementTimeout ?? base.statementTimeout, lockTimeout: lockTimeout ?? base.lockTimeout,
             idleInTransactionTimeout: idleInTransactionTimeout ?? base.idleInTransactionTimeout,
-            locals: base.locals.merging(locals) { _, own in own })
+            locals: base.locals.merging(locals) { _, own in own },
+            tracksOutcome: tracksOutcome || base.tracksOutcome)
     }
 
     /// Everything that `SET LOCAL` can express, as settings by name.

@@ -56,7 +56,9 @@ struct ProxyTarget {
             && !name.hasPrefix("/")
         verifiedName = name
         if self.host.isEmpty { throw .unsupportedURL("it names no host") }
-        if "\(self.host)\(self.port)".contains(",") { throw .unsupportedURL("it names several hosts; give the proxy one") }
+        if "\(self.host)\(self.port)".contains(",") {
+            throw .unsupportedURL("it names several hosts; give the proxy one")
+        }
     }
 
     private let verifiedName: String

@@ -42,7 +42,8 @@ struct SocketAddress: Sendable {
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host, port, &hints, &list)
         guard status == 0 else {
-            throw .hostNotFound(host: host, reason: gai_strerror(status).map { String(cString: $0) } ?? "error \(status)")
+            throw .hostNotFound(
+                host: host, reason: gai_strerror(status).map { String(cString: $0) } ?? "error \(status)")
         }
         defer { freeaddrinfo(list) }
         return sequence(first: list, next: { $0?.pointee.ai_next }).compactMap { entry in

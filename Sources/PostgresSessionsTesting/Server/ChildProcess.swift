@@ -70,7 +70,9 @@ final class ChildProcess: Sendable {
         var child: pid_t = 0
         let result = Self.spawning.withLock { _ in
             withCStrings(arguments) { arguments in
-                withCStrings(Self.environment) { posix_spawnp(&child, arguments[0]!, &actions, &attributes, arguments, $0) }
+                withCStrings(Self.environment) {
+                    posix_spawnp(&child, arguments[0]!, &actions, &attributes, arguments, $0)
+                }
             }
         }
         guard result == 0 else { throw .systemCall("starting \(arguments[0])", result) }
@@ -109,7 +111,8 @@ final class ChildProcess: Sendable {
     /// Runs a program to its end and returns what it printed; another status than 0 is an error.
     @discardableResult
     static func run(_ arguments: [String], input: Int32? = nil, name: String? = nil) throws(TestingError) -> String {
-        var template = Array("\(FileManager.default.temporaryDirectory.path)/postgres-sessions-output-XXXXXX".utf8CString)
+        var template = Array(
+            "\(FileManager.default.temporaryDirectory.path)/postgres-sessions-output-XXXXXX".utf8CString)
         let file = mkstemp(&template)
         guard file >= 0 else { throw .systemCall("mkstemp", errno) }
         defer { _ = close(file) }

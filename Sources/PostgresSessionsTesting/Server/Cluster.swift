@@ -174,7 +174,9 @@ struct Cluster: ~Copyable {
         if certificateFile != nil { all["ssl"] = "on" }
         all.merge(settings) { _, given in given }
         let fixed = ["listen_addresses": "127.0.0.1", "port": "\(port)", "unix_socket_directories": ""]
-        return all.merging(fixed) { _, fixed in fixed }.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
+        return all.merging(fixed) { _, fixed in fixed }.sorted { $0.key < $1.key }.flatMap {
+            ["-c", "\($0.key)=\($0.value)"]
+        }
     }
 
     /// What the server writes into `postmaster.pid`: its process in the first line, its state in the eighth.
@@ -256,7 +258,8 @@ struct Cluster: ~Copyable {
 
     /// The postmaster and its children.
     private func processes() -> [pid_t] {
-        let parents = (try? ChildProcess.run(["ps", "-A", "-o", "pid=,ppid="])).map(Self.parents) ?? Self.parentsFromProc()
+        let parents =
+            (try? ChildProcess.run(["ps", "-A", "-o", "pid=,ppid="])).map(Self.parents) ?? Self.parentsFromProc()
         return [serverPID] + parents.filter { $0.parent == serverPID }.map(\.pid)
     }
 

@@ -132,7 +132,9 @@ public final class TemporaryPostgres: Sendable {
     ) -> String {
         let credentials = [user, password ?? self.password].compactMap { $0.map(Self.encoded) }.joined(separator: ":")
         var all = parameters.map { "\($0.key)=\(Self.encoded($0.value))" }
-        if certificateFile != nil, !parameters.contains(where: { $0.key == "sslmode" }) { all.append("sslmode=require") }
+        if certificateFile != nil, !parameters.contains(where: { $0.key == "sslmode" }) {
+            all.append("sslmode=require")
+        }
         let query = all.isEmpty ? "" : "?" + all.joined(separator: "&")
         return "postgresql://\(credentials)@\(host):\(port)/\(Self.encoded(database))\(query)"
     }

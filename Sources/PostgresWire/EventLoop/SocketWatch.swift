@@ -59,27 +59,32 @@ final class SocketWatch: Sendable {
 
     /// Suspends until the socket has news of the wanted kind, the deadline, or an interrupt.
     func wait(for wanted: SocketNews, until deadline: Monotonic?) async -> Wake {
+        guard let deadline else { return await suspend(for: wanted, number: nil) }
         let number = state.withLock { state in
             state.waitNumber += 1
             return state.waitNumber
         }
-        let timer = deadline.map { deadline in loop.schedule(at: deadline) { [self] in timeOut(number) } }
-        let wake = await withUnsafeContinuation { continuation in
+        let timer = loop.schedule(at: deadline) { [self] in timeOut(number) }
+        let wake = await suspend(for: wanted, number: number)
+        loop.cancel(timer)
+        return wake
+    }
+
+    private func suspend(for wanted: SocketNews, number: UInt64?) async -> Wake {
+        await withUnsafeContinuation { continuation in
             let now = state.withLock { state -> Wake? in
                 if state.isInterrupted { return .interrupted }
                 guard state.ready.isDisjoint(with: wanted) else {
                     state.ready.subtract(wanted)
                     return .ready
                 }
-                if state.waitNumber != number { return .deadline }
+                if let number, state.waitNumber != number { return .deadline }
                 state.wanted = wanted
                 state.waiter = continuation
                 return nil
             }
             if let now { continuation.resume(returning: now) }
         }
-        if let timer { loop.cancel(timer) }
-        return wake
     }
 
     private func timeOut(_ number: UInt64) {
@@ -103,20 +108,17 @@ final class SocketWatch: Sendable {
     func clearInterrupt() { state.withLock { $0.isInterrupted = false } }
 
     /// From now on the owner is told when the socket ends. True if there may be something to read already.
-    func park() -> Bool {
-        state.withLock { state in
-            state.isParked = true
-            state.isInterrupted = false
-            return state.ready.contains(.read)
-        }
-    }
+    func park() -> Bool { setParked(true) }
 
-    /// Ends parking. True if the socket has had news since the last read: look at it before using it.
-    func unpark() -> Bool {
+    /// Ends parking. True if the socket has had news since it was last looked at: look before using it.
+    func unpark() -> Bool { setParked(false) }
+
+    /// Takes the news: what comes after this call is news again, so that whoever looks after it misses nothing.
+    private func setParked(_ isParked: Bool) -> Bool {
         state.withLock { state in
-            state.isParked = false
+            state.isParked = isParked
             state.isInterrupted = false
-            return state.ready.contains(.read)
+            return state.ready.remove(.read) != nil
         }
     }
 }

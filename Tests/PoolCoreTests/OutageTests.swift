@@ -1,0 +1,112 @@
+import PoolCore
+import Testing
+
+@Suite struct `An outage` {
+    @Test func `brings one attempt at a time, later and later, and never a storm`() {
+        var configuration = PoolConfiguration(size: 20, maxOverflow: 0, outageTolerance: nil)
+        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(5))
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(1), holdTime: .milliseconds(1))
+        lively.isServerUp = false
+        for second in 0..<30 {
+            let first = UInt64(second * 10 + 1)
+            lively.request(first...first + 9, after: .seconds(Int64(second)))
+        }
+        lively.run(for: .seconds(30))
+        let times = lively.pool.connectTimes.map(\.nanoseconds)
+        let perSecond = Dictionary(grouping: times) { $0 / .seconds(1) }.mapValues(\.count)
+        #expect(perSecond.values.max().map { $0 <= 10 } == true)
+        #expect(times.count < 60)
+        let gaps = zip(times.dropFirst(6), times.dropFirst(5)).map { $0 - $1 }
+        #expect(gaps.allSatisfy { $0 >= .milliseconds(50) && $0 <= .milliseconds(5002) })
+    }
+
+    @Test func `ends within one step of the back-off after the server's return, without help`() {
+        var configuration = PoolConfiguration(size: 5, maxOverflow: 0)
+        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(2))
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(1), holdTime: .milliseconds(1))
+        lively.isServerUp = false
+        lively.request(1...10)
+        lively.run(for: .seconds(12))
+        lively.isServerUp = true
+        lively.run(for: .milliseconds(2050))
+        #expect(lively.pool.grantOrder.count == 10)
+        #expect(!lively.pool.snapshot.isServerRefusing)
+    }
+
+    @Test func `leaves returned connections to those who wait`() throws {
+        var pool = ScriptedPool(size: 2)
+        try pool.checkOut(1)
+        pool.request(2)
+        pool.failConnect()
+        #expect(pool.refusals.isEmpty)
+        pool.giveBack(1)
+        #expect(pool.grantOrder == [1, 2])
+    }
+
+    @Test func `is named in the time-out of those who waited in vain`() {
+        var pool = ScriptedPool(PoolConfiguration(size: 1, maxOverflow: 0, outageTolerance: nil))
+        pool.request(1, timeout: .milliseconds(10))
+        pool.failConnect()
+        pool.advance(by: .milliseconds(10))
+        #expect(pool.refusals[1] == .timedOut(TimeoutCircumstances(connectFailed: true)))
+    }
+
+    @Test func `of some length is answered at once, and tried again for the next request`() {
+        var configuration = PoolConfiguration(size: 1, maxOverflow: 0, outageTolerance: .seconds(5))
+        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(1))
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(1), holdTime: .milliseconds(1))
+        lively.isServerUp = false
+        lively.request(1...1)
+        lively.run(for: .seconds(7))
+        #expect(lively.pool.refusals[1] == .connectFailed)
+        lively.request(2...2, after: .milliseconds(1500))
+        lively.run(for: .milliseconds(1501))
+        #expect(lively.pool.refusals[2] == .connectFailed || lively.pool.snapshot.connecting == 1)
+        lively.isServerUp = true
+        lively.run(for: .milliseconds(1001))
+        lively.request(3...3)
+        lively.run(for: .milliseconds(10))
+        #expect(lively.pool.grantOrder.contains(3))
+    }
+
+    @Test func `that began long ago and was forgotten counts anew`() {
+        var configuration = PoolConfiguration(size: 1, maxOverflow: 0, outageTolerance: .seconds(5))
+        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(1))
+        var pool = ScriptedPool(configuration)
+        pool.request(1, timeout: .milliseconds(10))
+        pool.failConnect()
+        pool.advance(by: .seconds(3600))
+        pool.request(2)
+        pool.failConnect()
+        #expect(pool.refusals[2] == nil)
+    }
+
+    @Test func `of a kind that time does not heal fails everybody at once, with one failed login`() throws {
+        var pool = ScriptedPool(size: 3)
+        try pool.checkOut(1)
+        for waiter in UInt64(2)...9 { pool.request(waiter) }
+        #expect(pool.connecting.count == 1)
+        pool.failConnect(.permanent)
+        #expect(pool.refusals.count == 8)
+        #expect(pool.refusals.values.allSatisfy { $0 == .connectFailed })
+        #expect(pool.connecting.isEmpty)
+        pool.giveBack(1, .broken)
+        pool.finishClosing()
+        pool.request(10)
+        #expect(pool.refusals[10] == .connectFailed)
+        pool.advance(by: .seconds(1))
+        #expect(pool.connecting.count == 1)
+        pool.connect()
+        pool.request(11)
+        #expect(pool.grantOrder == [1, 11])
+    }
+
+    @Test func `counts many failures at once as one`() {
+        var configuration = PoolConfiguration(size: 5, maxOverflow: 0)
+        configuration.backoff.jitter = 0
+        var pool = ScriptedPool(configuration)
+        for waiter in UInt64(1)...5 { pool.request(waiter) }
+        while !pool.connecting.isEmpty { pool.failConnect() }
+        #expect(pool.machine.nextDeadline == pool.now + .milliseconds(100))
+    }
+}

@@ -1,0 +1,153 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Synchronization
+import Testing
+
+/// The one server that the suites of a test process share. It ends with the process.
+enum SharedServer {
+    private static let server = Task { try await TemporaryPostgres.start(settings: ["max_connections": "200"]) }
+    private static let shops = Atomic<Int>(0)
+
+    static func get() async throws -> TemporaryPostgres { try await server.value }
+    static func nextShopNumber() -> Int { shops.add(1, ordering: .relaxed).newValue }
+}
+
+/// A schema of one's own with a table of items, an engine on it that is being tested, and one that watches.
+struct Shop: Sendable {
+    /// The engine that is being tested.
+    let engine: Engine
+    /// An engine of the same schema with connections of its own, straight to the server.
+    let witness: Engine
+    /// What stands between the tested engine and its server, if anything does.
+    let link: FaultProxy?
+    let observer: RecordingObserver
+    let number: Int
+    /// Leads to the schema, past the proxy.
+    let url: String
+
+    var proxy: FaultProxy { get throws { try #require(link) } }
+    /// Under this name the tested engine's connections stand in `pg_stat_activity`.
+    var name: String { "shop_\(number)" }
+
+    // MARK: What the server sees
+
+    func itemCount() async throws -> Int { try await witness.query("SELECT count(*) FROM items", as: Int.self).one() }
+
+    func names() async throws -> [String] {
+        try await witness.query("SELECT name FROM items ORDER BY id", as: String.self).all()
+    }
+
+    /// The tested engine's connections, as the server counts them.
+    func backends() async throws -> [Int] {
+        try await witness.query("SELECT pid FROM pg_stat_activity WHERE application_name = \(name)", as: Int.self).all()
+    }
+
+    /// Ends every connection of the tested engine, as an administrator would, and waits until they are gone.
+    func terminateBackends() async throws {
+        let doomed = try await backends()
+        try await witness.execute("SELECT pg_terminate_backend(pid) FROM unnest(\(doomed)::int8[]::int4[]) AS pid")
+        try await eventually("the backends are gone") { try await Set(backends()).isDisjoint(with: doomed) }
+    }
+
+    // MARK: Statements that wait
+
+    /// Waits, inside the server, for as long as `whileLocked` runs.
+    var lockedStatement: SQLQuery { "SELECT pg_advisory_xact_lock(\(number))" }
+
+    /// Runs the body while every `lockedStatement` waits.
+    func whileLocked<R>(_ body: () async throws -> R) async throws -> R {
+        try await witness.withTransaction { holder in
+            try await holder.execute(lockedStatement)
+            return try await body()
+        }
+    }
+
+    /// Until so many of the tested engine's statements wait for a lock.
+    func untilWaiting(_ count: Int = 1) async throws {
+        try await eventually("\(count) statements wait for a lock") {
+            let query: SQLQuery = """
+                SELECT count(*) FROM pg_stat_activity WHERE application_name = \(name) AND wait_event_type = 'Lock'
+                """
+            return try await witness.query(query, as: Int.self).one() == count
+        }
+    }
+}
+
+/// Opens a shop, and checks at its end that the pool is whole and that the server has got every connection back.
+func withShop<R>(
+    _ pool: PoolOptions = PoolOptions(size: 4, maxOverflow: 0), session: SessionOptions = SessionOptions(),
+    statementCacheSize: Int = 256, behindProxy: Bool = false, server: TemporaryPostgres? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: (Shop) async throws -> R
+) async throws -> R {
+    let shop = try await openShop(pool, session, statementCacheSize, behindProxy, server)
+    let result: R
+    do {
+        result = try await body(shop)
+        try await eventually("the pool is whole: \(shop.engine.statistics)", sourceLocation) {
+            let now = shop.engine.statistics
+            return now.leased == 0 && now.waiting == 0
+        }
+    } catch {
+        await close(shop)
+        throw error
+    }
+    shop.link?.resume()
+    await shop.engine.shutdown(grace: .seconds(5))
+    try await eventually("the server has every connection back", sourceLocation) { try await shop.backends().isEmpty }
+    await close(shop)
+    return result
+}
+
+private func openShop(
+    _ pool: PoolOptions, _ session: SessionOptions, _ statementCacheSize: Int, _ behindProxy: Bool,
+    _ ownServer: TemporaryPostgres?
+) async throws -> Shop {
+    let number = SharedServer.nextShopNumber()
+    let server = if let ownServer { ownServer } else { try await SharedServer.get() }
+    func url(_ application: String) -> String {
+        server.url(parameters: ["application_name": application, "options": "-c search_path=shop_\(number)"])
+    }
+    let witnesses = PoolOptions(size: 3, maxOverflow: 5)
+    let witness = try Engine(Engine.Configuration(url: url("witness_\(number)"), pool: witnesses))
+    let schema = "shop_\(number)"
+    try await witness.execute("CREATE SCHEMA \(identifier: schema)")
+    try await witness.execute(
+        "CREATE TABLE items (id int8 PRIMARY KEY, name text NOT NULL, price float8 NOT NULL DEFAULT 1)")
+    let link = behindProxy ? try await FaultProxy.start(to: url(schema)) : nil
+    let observer = RecordingObserver()
+    let configuration = Engine.Configuration(
+        url: link?.url ?? url(schema), pool: pool, session: session, statementCacheSize: statementCacheSize,
+        observers: [observer])
+    return Shop(
+        engine: try Engine(configuration), witness: witness, link: link, observer: observer, number: number,
+        url: url(schema))
+}
+
+private func close(_ shop: Shop) async {
+    shop.link?.resume()
+    await shop.engine.shutdown(grace: .seconds(1))
+    await shop.witness.shutdown(grace: .seconds(1))
+    await shop.link?.stop()
+}
+
+/// Keeps what an engine tells its observers.
+final class RecordingObserver: EngineObserver {
+    private struct Events {
+        var connected: [Int] = []
+        var failed: [ConnectFailure] = []
+        var closed: [Int] = []
+        var dropped: [String] = []
+    }
+
+    private let events = Mutex(Events())
+
+    var connected: [Int] { events.withLock { $0.connected } }
+    var failed: [ConnectFailure] { events.withLock { $0.failed } }
+    var closed: [Int] { events.withLock { $0.closed } }
+    var dropped: [String] { events.withLock { $0.dropped } }
+
+    func didConnect(processID: Int) { events.withLock { $0.connected.append(processID) } }
+    func didFailToConnect(_ failure: ConnectFailure) { events.withLock { $0.failed.append(failure) } }
+    func didClose(processID: Int, reason: String) { events.withLock { $0.closed.append(processID) } }
+    func didDropSession(origin: String) { events.withLock { $0.dropped.append(origin) } }
+}
