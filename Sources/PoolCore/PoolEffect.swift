@@ -11,7 +11,8 @@ package enum PoolEffect: Hashable, Sendable {
     case validate(ConnectionID)
     /// Make it fit for another borrower (ROLLBACK at least); answer `resetFinished` within a deadline of your own.
     case reset(ConnectionID)
-    /// Close it, whatever it is doing, and answer `gone` (`connectFailed` will do for one that was still connecting).
+    /// Close it, whatever it is doing, and answer `gone`. For one that is still connecting: give it up, and answer
+    /// `connectFailed` or `gone`; if it turns out `connected` first, this effect comes once more.
     case close(ConnectionID, CloseReason)
     /// The shutdown's patience is over: end what the holder is doing, so that the lease comes back.
     case cancelLease(LeaseID)

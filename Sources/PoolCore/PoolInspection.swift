@@ -48,7 +48,9 @@ extension PoolStateMachine {
         var print: [Int64] = [phaseCode, Int64(configuration.size), Int64(configuration.maxOverflow ?? -1)]
         print.append(isWarmingUp ? 1 : 0)
         print.append(Int64(ceiling - configuration.capacity))
-        print.append(slots.coming == 0 ? 0 : age(lastDeparture, upTo: max(configuration.growth.patience, configuration.growth.stall)))
+        print.append(
+            slots.coming == 0
+                ? 0 : age(lastDeparture, upTo: max(configuration.growth.patience, configuration.growth.stall)))
         print += outageCode
         let codes = slots.slots.indices.filter { slots[$0].state != .free && slots[$0].state != .idle }.map(slotCode)
         for code in codes.sorted(by: { $0.lexicographicallyPrecedes($1) }) { print += code }
@@ -96,6 +98,7 @@ extension PoolStateMachine {
         var code = [Int64(slot.state.rawValue), Int64(slot.condemned?.rawValue ?? 99)]
         code.append(slot.generation == generation ? 1 : 0)
         code.append(outage?.probe == slot.serial ? 1 : 0)
+        if slot.state == .closing { code.append(slot.wasOpened ? 1 : 0) }
         if slot.state != .closing { code.append(slot.expiresAt == .distantFuture ? 0 : max(0, slot.expiresAt - now)) }
         if slot.state == .idle, let timeout = configuration.idleTimeout { code.append(age(slot.since, upTo: timeout)) }
         if slot.state == .leased {

@@ -74,9 +74,13 @@ extension PoolStateMachine {
     }
 
     mutating func connectSucceeded(_ id: ConnectionID, _ effects: inout PoolEffects) {
-        guard let index = slots.index(of: id), slots[index].state == .connecting else { return }
+        guard let index = slots.index(of: id), !slots[index].wasOpened else { return }
         opened += 1
         slots[index].wasOpened = true
+        if slots[index].state == .closing {
+            // It opened while it was being given up: whoever performs effects has something to close only now.
+            return effects.append(.close(id, .shutDown))
+        }
         slots[index].expiresAt = drawExpiry()
         outage = nil
         settle(index, &effects)

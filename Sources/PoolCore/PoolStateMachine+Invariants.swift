@@ -28,7 +28,9 @@ extension PoolStateMachine {
         var copy = self
         let promise = copy.earliestPromise()
         expect(alarm <= promise, "P8: the alarm is \(promise - alarm) ns late")
-        if phase != .open { expect(waiters.isEmpty && slots.idle == 0, "P11: waiters or idle ones while shutting down") }
+        if phase != .open {
+            expect(waiters.isEmpty && slots.idle == 0, "P11: waiters or idle ones while shutting down")
+        }
         if phase == .shutDown { expect(slots.live == 0 && nextDeadline == nil, "P11: something is left") }
         expect((phase == .shutDown) == (phase != .open && slots.live == 0), "P11: shut down is not noticed")
         return broken
@@ -71,7 +73,9 @@ extension PoolStateMachine {
         var since = PoolInstant.distantFuture
         while place >= 0 {
             let slot = slots[Int(place)]
-            guard slot.state == .idle, slot.newer == newer, slot.since <= since, seen <= slots.idle else { return false }
+            guard slot.state == .idle, slot.newer == newer, slot.since <= since, seen <= slots.idle else {
+                return false
+            }
             (newer, since, seen) = (place, slot.since, seen + 1)
             place = slot.older
         }

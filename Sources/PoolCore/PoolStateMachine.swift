@@ -27,7 +27,8 @@
 /// A waiter's life: requested ──► granted | timedOut | cancelled | refused, exactly one of them (P3).
 ///
 /// Late but legal, hence ignored: any event of a connection whose slot was reused (serials differ); `cancelled` after
-/// the grant; `connected`, `validated`, `resetFinished`, `died` and `returned` while closing; a second `returned` (P5).
+/// the grant; `validated`, `resetFinished`, `died` and `returned` while closing; a second `returned` (P5). `connected`
+/// while closing repeats the close, for there was nothing to close before.
 package struct PoolStateMachine: Hashable, Sendable {
     enum Phase: Hashable, Sendable {
         case open

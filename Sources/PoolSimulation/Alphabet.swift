@@ -17,6 +17,8 @@ package struct Alphabet: Sendable {
     package var warmUp = false
     package var shutdownGrace: Int64?
     package var timePasses = true
+    /// Requests may also come when the timer is due and has not fired yet.
+    package var lateTimer = false
     /// Answers that arrive although the pool has decided otherwise meanwhile.
     package var lateAnswers = true
 
@@ -28,8 +30,9 @@ package struct Alphabet: Sendable {
         let snapshot = machine.snapshot
         let waiting = machine.waitingIDs
         if snapshot.waiting + snapshot.leased < clients {
-            let id = WaiterID(rawValue: snapshot.checkouts + snapshot.timeouts + snapshot.cancelled + snapshot.refused
-                + UInt64(waiting.count) + 1)
+            let id = WaiterID(
+                rawValue: snapshot.checkouts + snapshot.timeouts + snapshot.cancelled + snapshot.refused
+                    + UInt64(waiting.count) + 1)
             for timeout in timeouts {
                 add(.requested(id, deadline: now + timeout))
                 if urgentRequests { add(.requested(id, deadline: now + timeout, urgent: true)) }
@@ -45,7 +48,17 @@ package struct Alphabet: Sendable {
         if invalidations { add(.invalidated) }
         if warmUp { add(.warmUp) }
         if let shutdownGrace, !snapshot.isShutDown { add(.shutdown(forceAt: now + shutdownGrace)) }
-        if timePasses, let deadline = machine.exactDeadline { events.append((.wokeUp, max(now, deadline))) }
+        guard timePasses, let deadline = machine.exactDeadline.map({ max(now, $0) }) else { return events }
+        events.append((.wokeUp, deadline))
+        if lateTimer, deadline > now {
+            events += events.compactMap { event, _ in
+                if case .requested(let id, _, _, _) = event {
+                    (.requested(id, deadline: deadline + timeouts[0]), deadline)
+                } else {
+                    nil
+                }
+            }
+        }
         return events
     }
 
@@ -58,7 +71,10 @@ package struct Alphabet: Sendable {
         case .validating: events = [.validated(id, true), .validated(id, false)]
         case .resetting: events = [.resetFinished(id, true), .resetFinished(id, false)]
         case .leased:
-            if let lease = connection.lease { events = outcomes.map { .returned(lease, $0) } }
+            guard let lease = connection.lease else { break }
+            events = outcomes.map { .returned(lease, $0) }
+            let stale = LeaseID(connection: id, number: lease.number - 1)
+            if lateAnswers { events.append(.returned(stale, .broken)) }
         case .idle: break
         case .closing:
             events = [.gone(id)]

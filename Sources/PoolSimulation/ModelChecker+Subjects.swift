@@ -24,6 +24,7 @@ extension ModelChecker {
             configuration.maxLifetime = 250
             configuration.idleTimeout = 120
             configuration.minimumIdle = 1
+            alphabet.lateTimer = true
             alphabet.clients = 2
             alphabet.outcomes = [.clean, .broken]
         },
@@ -51,6 +52,20 @@ extension ModelChecker {
             configuration.maxWaiters = 1
             alphabet.urgentRequests = true
             alphabet.outcomes = [.clean, .broken]
+        },
+        subject("everything together", size: 1, overflow: 1) { configuration, alphabet in
+            configuration.prePingAlways = true
+            configuration.maxLifetime = 250
+            configuration.idleTimeout = 120
+            configuration.minimumIdle = 1
+            configuration.urgentReserve = 1
+            alphabet.connectFailures = [.transient, .permanent]
+            alphabet.invalidations = true
+            alphabet.urgentRequests = true
+            alphabet.warmUp = true
+            alphabet.shutdownGrace = 50
+            alphabet.sizes = [(1, 1), (1, 0), (2, 0)]
+            alphabet.clients = 2
         },
     ]
 

@@ -13,7 +13,8 @@ package struct ModelChecker {
 
         package var description: String {
             if let failure { return "BROKEN \(failure)" }
-            return "\(states) states, \(transitions) transitions, depth \(depth)\(isComplete ? ", complete" : ", cut off")"
+            return
+                "\(states) states, \(transitions) transitions, depth \(depth)\(isComplete ? ", complete" : ", cut off")"
         }
     }
 

@@ -15,6 +15,7 @@ extension Oracle {
             try expect(configuration.prePingAlways, "a ping that nobody configured")
             try move(id, to: .validating, ifIn: [.idle], at: now)
         case .reset(let id): try move(id, to: .resetting, ifIn: [.dirty], at: now)
+        case .close(let id, .shutDown) where event == .connected(id) && isClosing(id): break  // given up, then opened
         case .close(let id, let reason): try judgeClose(id, reason, at: now)
         case .cancelLease(let lease):
             try expect(forceAt.map { $0 <= now } ?? false, "a lease was cancelled before its time")
@@ -25,11 +26,17 @@ extension Oracle {
                 throw Violation(description: "a leak was reported that nobody configured")
             }
             try expect(records[place].since + threshold <= now, "a leak was reported too early")
+            try expect(!reportedLeases.contains(lease.number), "a leak was reported twice")
+            reportedLeases.append(lease.number)
         case .warmUpFinished: break
         case .shutdownComplete:
             try expect(isDraining && records.isEmpty && waiting.isEmpty, "P11: shut down, and something is left")
             isComplete = true
         }
+    }
+
+    private func isClosing(_ id: ConnectionID) -> Bool {
+        place(of: id).map { records[$0].state == .closing } ?? false
     }
 
     private func isLeased(_ lease: LeaseID) -> Bool {
@@ -110,7 +117,8 @@ extension Oracle {
             records.count - reserve < configuration.capacity,
             "P1: connection \(records.count + 1) of \(configuration.capacity)")
         if let last = lastRefusedAttempt {
-            try expect(now - last >= configuration.backoff.base / 2, "a connection storm: two attempts in \(now - last) ns")
+            try expect(
+                now - last >= configuration.backoff.base / 2, "a connection storm: two attempts in \(now - last) ns")
             lastRefusedAttempt = now
         }
         lastSerial = id.serial
@@ -146,7 +154,8 @@ extension Oracle {
             try expect(idle > configuration.minimumIdle, "closed below the minimum of idle connections")
         case .overflow: try expect(idle >= configuration.size && waiting.isEmpty, "closed as surplus, but it is needed")
         case .overCapacity:
-            try expect(open > configuration.capacity || idle > configuration.size, "closed, but the pool is not too large")
+            try expect(
+                open > configuration.capacity || idle > configuration.size, "closed, but the pool is not too large")
         case .shutDown: try expect(isDraining, "closed as if shut down")
         }
         records[place].state = .closing

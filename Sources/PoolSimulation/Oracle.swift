@@ -35,6 +35,7 @@ package struct Oracle: Sendable {
     var waiting: [Waiting] = []
     var lastSerial: UInt64 = 0
     var lastLease: UInt64 = 0
+    var reportedLeases: [UInt64] = []
     var forceAt: PoolInstant?
     var isComplete = false
     /// A connect failed and none has succeeded since.
@@ -100,21 +101,8 @@ package struct Oracle: Sendable {
             let newcomer = Waiting(id: id, deadline: deadline, isUrgent: isUrgent)
             waiting.append(newcomer)
             return newcomer
-        case .connected(let id):
-            change(id, from: .connecting, to: .ready)
-            if let place = place(of: id), records[place].state == .ready {
-                records[place].openedAt = now
-                counters.opened += 1
-                lastRefusedAttempt = nil
-            }
-        case .connectFailed(let id, _):
-            if let place = place(of: id), records[place].state == .connecting {
-                counters.failures += 1
-                if lastRefusedAttempt == nil { lastRefusedAttempt = now }
-                records.remove(at: place)
-            } else {
-                forget(id)
-            }
+        case .connected(let id): learnSuccess(id, at: now)
+        case .connectFailed(let id, _): learnFailure(id, at: now)
         case .validated(let id, let alive): change(id, from: .validating, to: alive ? .ready : .broken)
         case .resetFinished(let id, let success): change(id, from: .resetting, to: success ? .ready : .broken)
         case .returned(let lease, let outcome):
@@ -135,6 +123,22 @@ package struct Oracle: Sendable {
         case .cancelled, .wokeUp, .warmUp: break
         }
         return nil
+    }
+
+    private mutating func learnSuccess(_ id: ConnectionID, at now: PoolInstant) {
+        guard let place = place(of: id), records[place].openedAt == nil else { return }
+        records[place].openedAt = now
+        counters.opened += 1
+        guard records[place].state == .connecting else { return }
+        records[place].state = .ready
+        lastRefusedAttempt = nil
+    }
+
+    private mutating func learnFailure(_ id: ConnectionID, at now: PoolInstant) {
+        guard let place = place(of: id), records[place].state == .connecting else { return forget(id) }
+        counters.failures += 1
+        if lastRefusedAttempt == nil { lastRefusedAttempt = now }
+        records.remove(at: place)
     }
 
     private mutating func condemnEverything() {
@@ -181,7 +185,8 @@ package struct Oracle: Sendable {
                 records[place].state = .idle
                 records[place].since = now
             case .dirty, .broken:
-                throw Violation(description: "P10: \(records[place].id) came back unfit and was neither reset nor closed")
+                throw Violation(
+                    description: "P10: \(records[place].id) came back unfit and was neither reset nor closed")
             case .idle:
                 try expect(!records[place].isCondemned, "P10: \(records[place].id) is condemned and stays idle")
             case .connecting, .validating, .leased, .resetting, .closing: break

@@ -46,7 +46,9 @@ struct Scenario: Sendable {
         storms = choices.sometimes(0.3)
         holdTime = choices.pick([.milliseconds(1)...Int64.milliseconds(5), .milliseconds(1)...Int64.seconds(2)])
         timeout = choices.pick([.milliseconds(50)...Int64.milliseconds(500), .seconds(1)...Int64.seconds(5)])
-        connectTime = choices.pick([.milliseconds(1)...Int64.milliseconds(5), .milliseconds(20)...Int64.milliseconds(200)])
+        connectTime = choices.pick([
+            .milliseconds(1)...Int64.milliseconds(5), .milliseconds(20)...Int64.milliseconds(200),
+        ])
         maxConnections = choices.sometimes(0.3) ? choices.number(1...8) : 100
         timerLateness = choices.pick([0, 0, .milliseconds(1), .milliseconds(20)])
         slowConnect = choices.rate(upTo: 0.5)

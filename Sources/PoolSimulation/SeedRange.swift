@@ -11,7 +11,8 @@ package struct SeedRange: Sendable {
         package var missedMarks: [Mark] { Mark.allCases.filter { !marks.contains($0) } }
 
         package var description: String {
-            var text = "\(seeds) seeds, each twice: \(events) events, \(checkouts) checkouts, \(opened) connections opened; "
+            var text =
+                "\(seeds) seeds, each twice: \(events) events, \(checkouts) checkouts, \(opened) connections opened; "
             text += "marks \(marks.count) of \(Mark.allCases.count)"
             if !missedMarks.isEmpty { text += ", missed: \(missedMarks.map(\.rawValue).joined(separator: " "))" }
             text += failures.isEmpty ? "; no promise broken" : "\n" + failures.joined(separator: "\n\n")

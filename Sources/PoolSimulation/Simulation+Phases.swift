@@ -24,7 +24,9 @@ extension Simulation {
         }
         for _ in 0..<scenario.invalidations { plan(.administration(.invalidated), in: choices.time(0...length)) }
         for _ in 0..<scenario.warmUps { plan(.asksForWarmUp, in: choices.time(0...length)) }
-        for _ in 0..<scenario.clockJumps { plan(.clockJumps(choices.time(0...Int64.seconds(3))), in: choices.time(0...length)) }
+        for _ in 0..<scenario.clockJumps {
+            plan(.clockJumps(choices.time(0...Int64.seconds(3))), in: choices.time(0...length))
+        }
         for _ in 0..<5 { plan(.administration(.wokeUp), in: choices.time(0...length)) }
         if scenario.shutsDownInChaos {
             let grace = choices.time(0...Int64.seconds(3))
@@ -68,7 +70,9 @@ extension Simulation {
         run(until: now + .seconds(5))
         guard promise == nil else { return }
         let after = machine.snapshot
-        if after.checkouts != before.checkouts + UInt64(requests) { promise = "P7: the server is well, and somebody waits" }
+        if after.checkouts != before.checkouts + UInt64(requests) {
+            promise = "P7: the server is well, and somebody waits"
+        }
         if after.isServerRefusing, requests > before.idle { promise = "the pool still believes in an outage" }
         let idle = machine.snapshot.idle + machine.snapshot.connecting
         if idle < min(scenario.configuration.minimumIdle, machine.snapshot.size) {

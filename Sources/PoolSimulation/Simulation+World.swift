@@ -12,7 +12,10 @@ extension Simulation {
         case .validate(let id): plan(.pingResolves(id), in: choices.time(.milliseconds(1)...Int64.milliseconds(20)))
         case .reset(let id): plan(.resetResolves(id), in: choices.time(.milliseconds(1)...Int64.milliseconds(20)))
         case .close(let id, _):
-            let most: Int64 = choices.sometimes(scenario.slowClose) ? .seconds(2) : .milliseconds(2)
+            // Giving up a connect may take as long as the connect.
+            let isConnecting = server[id]?.isUp == false && choices.sometimes(0.5)
+            let isSlow = isConnecting || choices.sometimes(scenario.slowClose)
+            let most: Int64 = isSlow ? .seconds(2) : .milliseconds(2)
             plan(.closeResolves(id), in: choices.time(0...most))
         case .cancelLease(let lease):
             if leases.contains(lease) { plan(.finishesWork(lease), in: .milliseconds(1)) }
@@ -117,7 +120,9 @@ extension Simulation {
         let id = lease.connection
         var outcome = LeaseOutcome.clean
         if choices.sometimes(scenario.needsReset) { outcome = .needsReset }
-        if !server.isAlive(id) || choices.sometimes(scenario.breaks) { outcome = .broken }
+        // Not every holder notices that the peer is gone.
+        let isDeathNoticed = !server.isAlive(id) && choices.sometimes(0.7)
+        if isDeathNoticed || choices.sometimes(scenario.breaks) { outcome = .broken }
         if outcome == .broken, choices.sometimes(scenario.blamesThePool) { send(.invalidatedBy(id)) }
         send(.returned(lease, outcome))
         if choices.sometimes(0.02) { send(.returned(lease, .clean)) }

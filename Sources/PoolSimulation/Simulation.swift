@@ -100,7 +100,10 @@ package struct Simulation: Sendable {
     }
 
     private mutating func armTimer() {
-        guard let deadline = machine.nextDeadline else { return armed = nil }
+        guard let deadline = machine.nextDeadline else {
+            armed = nil
+            return
+        }
         if armed?.deadline == deadline { return }
         let lateness = scenario.timerLateness == 0 || isHealed ? 0 : choices.time(0...scenario.timerLateness)
         armed = (deadline, max(now, deadline + lateness))

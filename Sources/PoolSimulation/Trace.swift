@@ -20,7 +20,9 @@ struct Trace: Sendable {
     }
 
     /// One step as one line: what happened, what the pool wants, how it stands, when it wants to be woken.
-    static func line(_ event: PoolEvent, _ effects: [PoolEffect], _ machine: PoolStateMachine, at now: PoolInstant) -> String {
+    static func line(_ event: PoolEvent, _ effects: [PoolEffect], _ machine: PoolStateMachine, at now: PoolInstant)
+        -> String
+    {
         let snapshot = machine.snapshot
         var line = "\(seconds(now)) \(event.summary) → "
         line += effects.isEmpty ? "nothing" : effects.map(\.summary).joined(separator: ", ")

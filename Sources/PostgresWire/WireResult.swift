@@ -13,6 +13,8 @@ package final class WireResult: @unchecked Sendable {
 
     deinit { PQclear(pointer) }
 
+    /// Bytes that the result holds in memory.
+    package var memorySize: Int { Int(PQresultMemorySize(pointer)) }
     package var rowCount: Int { Int(PQntuples(pointer)) }
     package var columnCount: Int { Int(PQnfields(pointer)) }
 

@@ -48,7 +48,9 @@ import Testing
             living.remove(number)
         }
         var expired: [Int] = []
-        while let waiter = queue.popExpired(at: PoolInstant(nanoseconds: 30)) { expired.append(Int(waiter.id.rawValue)) }
+        while let waiter = queue.popExpired(at: PoolInstant(nanoseconds: 30)) {
+            expired.append(Int(waiter.id.rawValue))
+        }
         let expected = living.filter { deadlines[$0] <= 30 }.sorted { (deadlines[$0], $0) < (deadlines[$1], $1) }
         #expect(expired == expected)
         #expect(queue.earliestDeadline()?.nanoseconds == living.map { deadlines[$0] }.filter { $0 > 30 }.min())

@@ -6,9 +6,9 @@ import Testing
     @Test(arguments: ModelChecker.subjects)
     func `keeps every promise, and from every state a healthy server ends all waiting`(subject: ModelChecker.Subject) {
         var checker = ModelChecker(subject.configuration, subject.alphabet)
-        let report = checker.run(limit: 2500)
+        let report = checker.run(limit: 1500)
         #expect(report.failure == nil)
-        #expect(report.isComplete || report.states >= 2500)
+        #expect(report.isComplete || report.states >= 1500)
     }
 
     @Test func `is explored to the end for one connection`() throws {

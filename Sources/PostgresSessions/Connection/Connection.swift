@@ -59,6 +59,9 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
         }
     }
 
+    /// All rows at once: a raw connection has no transaction for a cursor to live in.
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor { WholeResult(try await run(query)) }
+
     /// As `detach`, where nobody is inside and the connection is good; else false, and nothing has happened.
     func tryDetach() -> Bool {
         guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else { return false }

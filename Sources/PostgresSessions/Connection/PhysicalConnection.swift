@@ -8,6 +8,8 @@ final class PhysicalConnection: @unchecked Sendable {
     // Proof: used only by the holder of its lease; the pool's lock orders one holder after another.
     let wire: WireConnection
     private var cache: StatementCache
+    /// A stream's flight whose answers have not been read.
+    private var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
     private var plan: [PlannedCommand] = []
 
@@ -33,6 +35,7 @@ final class PhysicalConnection: @unchecked Sendable {
     ///
     /// Where its limits allow, the task's cancellation cancels the statement on the server; the connection stays usable.
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
+        if underWay != nil { try await landLeftover() }
         wire.beginFlight()
         earlyAnswer = nil
         guard flight.limits.isInterruptible else { return try await converse(flight) }
@@ -48,8 +51,45 @@ final class PhysicalConnection: @unchecked Sendable {
         return try outcome.get()
     }
 
+    // MARK: A flight in two halves, for streams: the next rows are under way while the last ones are read
+
+    /// Sends a flight and returns; `land` reads its answers. Whatever is said next on this connection lands it first.
+    func launch(_ flight: Flight) async throws(WireError) {
+        wire.beginFlight()
+        plan.removeAll(keepingCapacity: true)
+        if let refusal = try queue(flight) { throw .refused(refusal.message) }
+        try wire.queueSync()
+        underWay = flight
+        try await wire.flush(flight.limits)
+    }
+
+    /// Reads the answers of the flight that was launched.
+    func land() async throws(WireError) -> FlightOutcome? {
+        guard let flight = underWay else { return nil }
+        underWay = nil
+        let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
+            do throws(WireError) {
+                return .success(try await readReplies(to: flight, skipping: 0))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            wire.interrupt()
+        }
+        return try outcome.get()
+    }
+
+    /// A stream was left early: what it had asked for last is read and dropped.
+    private func landLeftover() async throws(WireError) {
+        guard let flight = underWay else { return }
+        underWay = nil
+        wire.clearInterrupt()
+        _ = try await readReplies(to: flight, skipping: 0)
+    }
+
     /// A Sync and its answer: one round trip that says nothing but "alive".
     func ping(within timeout: Duration) async -> Bool {
+        guard underWay == nil else { return false }
         wire.beginFlight()
         let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
         do throws(WireError) {
@@ -84,7 +124,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
     func rollBack(within timeout: Duration) async -> Bool {
-        guard !wire.isBroken else { return false }
+        guard !wire.isBroken, (try? await landLeftover()) != nil else { return false }
         switch wire.transactionStatus {
         case .idle: return true
         case .inTransaction, .failed: break
@@ -115,6 +155,12 @@ final class PhysicalConnection: @unchecked Sendable {
         let refusal = try queue(flight)
         try wire.queueSync()
         if wire.mustFlush { try await wire.flush(flight.limits) }
+        var outcome = try await readReplies(to: flight, skipping: dropped)
+        if let refusal, outcome.failure == nil { outcome.failure = refusal }
+        return outcome
+    }
+
+    private func readReplies(to flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
         var reader = ReplyReader(skipping: dropped)
         var limits = flight.limits
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
@@ -127,7 +173,6 @@ final class PhysicalConnection: @unchecked Sendable {
             if try accept(reply, of: flight, &reader) { break }
         }
         if wire.isCancelling { try await wire.endFlight() }
-        if let refusal, reader.outcome.failure == nil { reader.outcome.failure = refusal }
         reader.outcome.interruption = wire.interruption
         return reader.outcome
     }
@@ -146,7 +191,7 @@ final class PhysicalConnection: @unchecked Sendable {
     private func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
         for index in 0..<flight.count {
             do throws(WireError) {
-                try queue(flight[index], isOwn: flight.isOwn || index != flight.leading.count)
+                try queue(flight[index], isOwn: flight.isOwn(index), isUnnamed: flight.isUnnamed)
             } catch .refused(let message) {
                 return WireServerError(severity: "ERROR", message: message)
             }
@@ -157,10 +202,10 @@ final class PhysicalConnection: @unchecked Sendable {
         return nil
     }
 
-    private func queue(_ command: SQLQuery, isOwn: Bool) throws(WireError) {
+    private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
         let text = command.text
         if !isOwn { lastStatement = text }
-        guard cache.isEnabled else {
+        guard cache.isEnabled, !isUnnamed else {
             if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
             try wire.queueExecute(text: text, command.parameters)
             plan.append(PlannedCommand(entry: nil, isPreparing: false))
@@ -208,8 +253,7 @@ final class PhysicalConnection: @unchecked Sendable {
         switch reply {
         case .complete(let result):
             if let entry { describe(result, entry) }
-            if reader.index == flight.leading.count { reader.outcome.result = result }
-            if reader.index > flight.leading.count { reader.outcome.trailing = result }
+            reader.outcome.take(result, at: reader.index, of: flight)
             if reader.index == 0 && flight.answersFirstEarly { earlyAnswer = result.firstText }
             reader.outcome.completed += 1
         case .refused(let error):

@@ -42,6 +42,17 @@ extension Engine: StatementRunner {
         }
     }
 
+    /// A session of its own, which ends with the stream.
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+        let core = SessionCore(self, nil, nil, Origin(file: #fileID, line: #line))
+        do {
+            return try await SessionCursor.open(query, on: core, in: nil, closesSession: true)
+        } catch {
+            await core.close()
+            throw error
+        }
+    }
+
     private func autocommitFlight(_ query: SQLQuery) -> Flight {
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
@@ -72,9 +83,19 @@ extension PhysicalConnection {
     }
 }
 
-/// What runs one statement and answers with its result: an engine, a session in one of its scopes, a raw connection.
+/// What runs statements and answers with their results: an engine, a session in one of its scopes, a raw connection.
 protocol StatementRunner: Sendable {
     func run(_ query: SQLQuery) async throws -> WireResult
+    /// The rows of a statement, some at a time.
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor
+}
+
+/// The rows of one statement, some at a time, for one task. Whoever opens it ends it, exactly once.
+protocol RowCursor: Sendable {
+    /// More rows, or nil after the last ones.
+    func next() async throws -> WireResult?
+    /// No more rows are wanted. Does not wait.
+    func end()
 }
 
 /// How often work may be sent again because its connection turned out to be dead.

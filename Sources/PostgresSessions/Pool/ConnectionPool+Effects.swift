@@ -128,13 +128,13 @@ extension ConnectionPool {
                     return collectWork(&state, now)
                 })
         } catch {
-            let failure = connector.describe(error)
+            let (failure, failureClass) = connector.describe(error)
             let now = Self.now
             perform(
                 state.withLock { state in
                     state.requests[id.slot] = nil
                     state.lastConnectFailure = failure
-                    state.machine.apply(.connectFailed(id, failure.failureClass), at: now, into: &state.effects)
+                    state.machine.apply(.connectFailed(id, failureClass), at: now, into: &state.effects)
                     return collectWork(&state, now)
                 })
         }

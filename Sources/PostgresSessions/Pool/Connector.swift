@@ -69,8 +69,9 @@ struct Connector: Sendable {
         connection.adoptLeftovers()
     }
 
-    /// What the failure was, for errors and observers.
-    func describe(_ error: any Error) -> ConnectFailure {
+    /// What the failure was, for errors and observers, and whether time alone may heal it.
+    func describe(_ error: any Error) -> (ConnectFailure, ConnectFailureClass) {
+        let isPermanent = (error as? WireConnectFailure).map { [.authentication, .configuration].contains($0.reason) }
         let failure =
             switch error {
             case let failure as WireConnectFailure: ConnectFailure(failure)
@@ -78,7 +79,7 @@ struct Connector: Sendable {
             default: ConnectFailure(message: "credentials or a connect hook threw \(type(of: error)): \(error)")
             }
         for observer in observers { observer.didFailToConnect(failure) }
-        return failure
+        return (failure, isPermanent == true ? .permanent : .transient)
     }
 
     func reportLeak(_ connection: PhysicalConnection, _ origin: Origin?) {
@@ -117,13 +118,6 @@ extension ConnectFailure {
         self.init(
             message: failure.target.isEmpty ? failure.message : "\(failure.target): \(failure.message)",
             sqlState: failure.sqlState.map { SQLState($0) }, timedOut: failure.reason == .timedOut)
-    }
-
-    /// Whether time alone may heal it.
-    var failureClass: ConnectFailureClass {
-        guard let sqlState else { return .transient }
-        let code = sqlState.description
-        return code.hasPrefix("28") || code == "3D000" || code == "42501" ? .permanent : .transient
     }
 }
 

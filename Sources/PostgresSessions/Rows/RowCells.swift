@@ -6,72 +6,90 @@ import PostgresWire
 /// outside of that, whoever kept a reference.
 package final class RowCells {
     package let columns: RowColumns
-    // Raw memory, since this object is owned by one decoder and stored properties would be checked for exclusive access at
-    // every cell.
+    /// What reads the cells; valid as long as this object lives.
+    let reader: CellReader
+
+    package init(columns: RowColumns) {
+        self.columns = columns
+        reader = CellReader(columns)
+    }
+
+    deinit { reader.deallocate() }
+
+    @inline(__always)
+    func load(_ result: WireResult, row: Int) {
+        let count = columns.count
+        for column in 0..<count {
+            reader.set(column, to: result.cell(row: row, column: column) ?? CellReader.null)
+        }
+        reader.begin(row: row, readable: count)
+    }
+
+    /// One row of COPY's binary format: Int16 count of fields, then each behind its Int32 length.
+    func load(copied bytes: UnsafeRawBufferPointer, row: Int) throws {
+        reader.begin(row: row, readable: 0)
+        var bytes = ByteReader(bytes)
+        guard Int(try bytes.integer(Int16.self)) == columns.count else {
+            throw SQLValueError("the row's count of fields is not \(columns.count)")
+        }
+        for column in 0..<columns.count { reader.set(column, to: try bytes.counted() ?? CellReader.null) }
+        guard bytes.remaining == 0 else { throw SQLValueError("the row has \(bytes.remaining) bytes too many") }
+        reader.begin(row: row, readable: columns.count)
+    }
+
+    @inline(__always)
+    func unload() { reader.end() }
+}
+
+/// Reads the cells of the current row: two pointers into the memory of a ``RowCells``.
+///
+/// No reference is counted and no access checked while rows are read: that is what makes it fast. Whoever holds one keeps
+/// the `RowCells` alive, or proves otherwise that it lives (``ContainerSlot``).
+struct CellReader {
     private let cells: UnsafeMutablePointer<SQLCell>
     private let state: UnsafeMutablePointer<State>
 
     private struct State {
+        let columns: Unmanaged<RowColumns>
         /// How many cells may be read: all or none.
         var readable = 0
         var row = 0
         var current = -1
     }
 
-    package init(columns: RowColumns) {
-        self.columns = columns
+    static var null: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
+
+    fileprivate init(_ columns: RowColumns) {
         cells = .allocate(capacity: columns.count)
         for column in 0..<columns.count {
-            (cells + column).initialize(
-                to: SQLCell(bytes: Self.null, type: columns.types[column], isBinary: columns.isBinary[column]))
+            let cell = SQLCell(bytes: Self.null, type: columns.types[column], isBinary: columns.isBinary[column])
+            (cells + column).initialize(to: cell)
         }
         state = .allocate(capacity: 1)
-        state.initialize(to: State())
+        state.initialize(to: State(columns: .passUnretained(columns)))
     }
 
-    deinit {
+    fileprivate func deallocate() {
         cells.deallocate()
         state.deallocate()
     }
 
-    private static var null: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
-
-    /// The row's number, for errors.
-    var row: Int { state.pointee.row }
-
-    /// The column that was read last, for errors that do not say where they come from; -1 for none.
-    var current: Int {
-        get { state.pointee.current }
-        set { state.pointee.current = newValue }
+    @inline(__always)
+    fileprivate func set(_ column: Int, to bytes: UnsafeRawBufferPointer) {
+        cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: cells[column].isBinary)
     }
 
     @inline(__always)
-    func load(_ result: WireResult, row: Int) {
-        let count = columns.count
-        for column in 0..<count {
-            let bytes = result.cell(row: row, column: column) ?? Self.null
-            cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: cells[column].isBinary)
-        }
-        state.pointee = State(readable: count, row: row)
-    }
-
-    /// One row of COPY's binary format: Int16 count of fields, then each behind its Int32 length.
-    func load(copied bytes: UnsafeRawBufferPointer, row: Int) throws {
-        state.pointee = State(row: row)
-        var reader = ByteReader(bytes)
-        guard Int(try reader.integer(Int16.self)) == columns.count else {
-            throw SQLValueError("the row's count of fields is not \(columns.count)")
-        }
-        for column in 0..<columns.count {
-            let bytes = try reader.counted() ?? Self.null
-            cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: true)
-        }
-        guard reader.remaining == 0 else { throw SQLValueError("the row has \(reader.remaining) bytes too many") }
-        state.pointee.readable = columns.count
+    fileprivate func begin(row: Int, readable: Int) {
+        state.pointee.row = row
+        state.pointee.current = -1
+        state.pointee.readable = readable
     }
 
     @inline(__always)
-    func unload() { state.pointee.readable = 0 }
+    fileprivate func end() { state.pointee.readable = 0 }
+
+    var columns: RowColumns { state.pointee.columns.takeUnretainedValue() }
 
     /// The cell of a column; nil for NULL.
     @inline(__always)
@@ -82,10 +100,7 @@ package final class RowCells {
         return cell.bytes.baseAddress == nil ? nil : cell
     }
 
-    private static var late: SQLValueError { SQLValueError("the row was read after it was decoded") }
-
-    /// Whether a column is NULL.
-    func isNull(_ column: Int) throws -> Bool { try cell(column) == nil }
+    static var late: SQLValueError { SQLValueError("the row was read after it was decoded") }
 
     /// Decodes one column. Errors name column, types, row and reason.
     @inline(__always)
@@ -104,6 +119,13 @@ package final class RowCells {
         throw failure(SQLValueError("the value is NULL, and \(V.self) is not optional"), type)
     }
 
+    /// There is no column for this key: a failure of the row as a whole.
+    @inline(never)
+    func missing(_ key: String) -> SQLValueError {
+        state.pointee.current = -1
+        return SQLValueError("there is no column \"\(key)\"; the result has \(columns.description)")
+    }
+
     /// What went wrong in the column that was read last, or in the row when none was.
     @inline(never)
     func failure<V>(_ error: any Error, _ type: V.Type) -> DecodingFailure {
@@ -115,9 +137,10 @@ package final class RowCells {
         case EngineError.decoding(let failure): return failure
         default: reason = "its initializer threw \(Swift.type(of: error))"
         }
+        let (columns, current) = (columns, state.pointee.current)
         let isInColumn = current >= 0 && current < columns.count
         return DecodingFailure(
             column: isInColumn ? columns.names[current] : nil, sqlType: isInColumn ? columns.types[current] : nil,
-            type: "\(V.self)", row: row, reason: reason)
+            type: "\(V.self)", row: state.pointee.row, reason: reason)
     }
 }

@@ -20,9 +20,18 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
     package func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
         let decoder = try makeDecoder(for: result)
         let count = result.rowCount
-        var rows: [T] = []
-        rows.reserveCapacity(count)
-        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
+        var failure: EngineError?
+        let rows = [T](unsafeUninitializedCapacity: count) { places, decoded in
+            do throws(EngineError) {
+                while decoded < count {
+                    try decoder.decode(result, row: decoded, into: places.baseAddress! + decoded)
+                    decoded += 1
+                }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
         return rows
     }
 }
@@ -58,7 +67,7 @@ extension RowDecoding {
             var count = 0
             for _ in repeat (each V).self { count += 1 }
             try columns.require(count: count, for: T.self)
-            return TupleRowDecoder<repeat each V>(columns)
+            return TupleRowDecoder<T, repeat each V>(columns)
         }
     }
 }
@@ -88,7 +97,18 @@ package class RowDecoder<T> {
         do {
             return try decodeLoaded()
         } catch {
-            throw .decoding(cells.failure(error, T.self))
+            throw .decoding(cells.reader.failure(error, T.self))
+        }
+    }
+
+    /// As ``decode(_:row:)``, into memory that is not initialized; and is not, either, when this throws.
+    package func decode(_ result: WireResult, row: Int, into place: UnsafeMutablePointer<T>) throws(EngineError) {
+        cells.load(result, row: row)
+        defer { cells.unload() }
+        do {
+            try decodeLoaded(into: place)
+        } catch {
+            throw .decoding(cells.reader.failure(error, T.self))
         }
     }
 
@@ -99,31 +119,28 @@ package class RowDecoder<T> {
             try cells.load(copied: bytes, row: row)
             return try decodeLoaded()
         } catch {
-            throw .decoding(cells.failure(error, T.self))
+            throw .decoding(cells.reader.failure(error, T.self))
         }
     }
 
     /// Reads `cells`, which hold a row.
     func decodeLoaded() throws -> T { throw SQLValueError("\(T.self) cannot be decoded here") }
+
+    func decodeLoaded(into place: UnsafeMutablePointer<T>) throws { place.initialize(to: try decodeLoaded()) }
 }
 
 final class ScalarRowDecoder<T: SQLDecodable>: RowDecoder<T> {
-    override func decodeLoaded() throws -> T { try cells.read(T.self, at: 0) }
-}
-
-final class TupleRowDecoder<each V: SQLDecodable>: RowDecoder<(repeat each V)> {
-    override func decodeLoaded() throws -> (repeat each V) {
-        var column = -1
-        func next<Element: SQLDecodable>(_ type: Element.Type) throws -> Element {
-            column += 1
-            return try cells.read(type, at: column)
-        }
-        return (repeat try next((each V).self))
-    }
+    override func decodeLoaded() throws -> T { try cells.reader.read(T.self, at: 0) }
 }
 
 final class ResultRowDecoder: RowDecoder<ResultRow> {
     override func decode(_ result: WireResult, row: Int) throws(EngineError) -> ResultRow {
         ResultRow(result: result, columns: columns, row: row)
+    }
+
+    override func decode(_ result: WireResult, row: Int, into place: UnsafeMutablePointer<ResultRow>)
+        throws(EngineError)
+    {
+        place.initialize(to: ResultRow(result: result, columns: columns, row: row))
     }
 }

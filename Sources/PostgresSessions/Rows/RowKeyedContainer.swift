@@ -1,68 +1,77 @@
-/// A row's columns by coding key. Each key's column is looked up once per result.
-///
-/// A class, so that the standard library's box around it copies one reference and no more.
-final class RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
-    private let reader: ColumnReader
-    private let keys: KeyTable
-    private let isOneByte = _isPOD(Key.self) && MemoryLayout<Key>.size == 1
+import Foundation
 
-    init(_ reader: ColumnReader) {
-        self.reader = reader
-        keys = KeyTable(reader.cells.columns)
+/// A row's columns by coding key. Each key's column is looked up once per result.
+struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
+    private let slot: ContainerSlot.Pointer
+    private let generation: UInt
+
+    init(_ slot: ContainerSlot.Pointer) {
+        self.slot = slot
+        generation = slot.pointee.generation
     }
 
-    /// The key's column; negative when there is none.
+    /// Throws when the container has outlived its decoder.
+    @inline(__always)
+    private func cells() throws -> CellReader {
+        guard slot.pointee.generation == generation else { throw CellReader.late }
+        return slot.pointee.cells
+    }
+
+    /// The key's column; negative when there is none. Only after `cells()`.
     @inline(__always)
     private func find(_ key: Key) -> Int {
-        if isOneByte {
-            // One byte, no references: equal bits are equal keys.
-            let bits = withUnsafePointer(to: key) { UnsafeRawPointer($0).load(as: UInt8.self) }
-            let known = keys.column(bits: bits)
-            return known == KeyTable.unresolved ? keys.resolve(bits: bits, key.stringValue) : known
-        }
-        return keys.column(named: key.stringValue)
-    }
-
-    var codingPath: [any CodingKey] { [] }
-    var allKeys: [Key] { reader.cells.columns.names.compactMap { Key(stringValue: $0) } }
-
-    func contains(_ key: Key) -> Bool { find(key) >= 0 }
-
-    func decodeNil(forKey key: Key) throws -> Bool { try reader.cells.isNull(column(key)) }
-
-    @inline(__always)
-    private func column(_ key: Key) throws -> Int {
-        let column = find(key)
-        if column < 0 { throw missing(key) }
-        return column
-    }
-
-    @inline(never)
-    private func missing(_ key: Key) -> SQLValueError {
-        reader.cells.current = -1
-        return SQLValueError(
-            "there is no column \"\(key.stringValue)\"; the result has \(reader.cells.columns.description)")
+        guard _isPOD(Key.self), MemoryLayout<Key>.size == 1 else { return slot.pointee.column(named: key.stringValue) }
+        // One byte, no references: equal bits are equal keys.
+        let bits = unsafeBitCast(key, to: UInt8.self)
+        let known = slot.pointee.column(bits: bits)
+        return known == ContainerSlot.unresolved ? slot.pointee.resolve(bits: bits, key.stringValue) : known
     }
 
     @inline(__always)
     private func read<V: SQLDecodable>(_ key: Key, _ type: V.Type) throws -> V {
-        try reader.read(type, at: try column(key))
+        let cells = try cells()
+        let column = find(key)
+        if column < 0 { throw cells.missing(key.stringValue) }
+        return try cells.read(type, at: column)
     }
 
     @inline(__always)
     private func readIfPresent<V: SQLDecodable>(_ key: Key, _ type: V.Type) throws -> V? {
+        let cells = try cells()
         let column = find(key)
-        return column < 0 ? nil : try reader.read(V?.self, at: column)
+        return column < 0 ? nil : try cells.read(V?.self, at: column)
+    }
+
+    @inline(__always)
+    private func readAny<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
+        if type == Date.self { return unsafeBitCast(try slot.pointee.cells.read(Date.self, at: column), to: T.self) }
+        return try slot.pointee.columns.takeUnretainedValue().read(type, at: column)
+    }
+
+    var codingPath: [any CodingKey] { [] }
+    var allKeys: [Key] { (try? cells().columns.names.compactMap { Key(stringValue: $0) }) ?? [] }
+
+    func contains(_ key: Key) -> Bool { (try? cells()) != nil && find(key) >= 0 }
+
+    func decodeNil(forKey key: Key) throws -> Bool {
+        let cells = try cells()
+        let column = find(key)
+        if column < 0 { throw cells.missing(key.stringValue) }
+        return try cells.cell(column) == nil
     }
 
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
-        try reader.readAny(type, at: try column(key))
+        let cells = try cells()
+        let column = find(key)
+        if column < 0 { throw cells.missing(key.stringValue) }
+        return try readAny(type, at: column)
     }
 
     func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
+        let cells = try cells()
         let column = find(key)
-        if try column < 0 || reader.cells.isNull(column) { return nil }
-        return try reader.readAny(type, at: column)
+        if try column < 0 || cells.cell(column) == nil { return nil }
+        return try readAny(type, at: column)
     }
 
     func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try read(key, type) }
@@ -105,52 +114,16 @@ final class RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         try superDecoder(forKey: key).unkeyedContainer()
     }
 
-    func superDecoder() throws -> any Decoder { StructDecoder(reader) }
-
-    func superDecoder(forKey key: Key) throws -> any Decoder {
-        try reader.readAny(AnyParts.self, at: column(key)).decoder
+    func superDecoder() throws -> any Decoder {
+        _ = try cells()
+        return StructDecoder(slot.pointee.columns.takeUnretainedValue())
     }
+
+    func superDecoder(forKey key: Key) throws -> any Decoder { try decode(AnyParts.self, forKey: key).decoder }
 }
 
 /// The decoder of one column's content, for types that open containers in it by hand.
 private struct AnyParts: Decodable {
     let decoder: any Decoder
     init(from decoder: any Decoder) throws { self.decoder = decoder }
-}
-
-/// Which column each key means.
-///
-/// The coding keys that the compiler writes are enums of one byte: their bits are the index into a table. Other keys are
-/// looked up by their string.
-private final class KeyTable {
-    private let columns: RowColumns
-    private let byBits: UnsafeMutablePointer<Int>
-    private var byName: [String: Int] = [:]
-
-    static var unresolved: Int { -2 }
-
-    init(_ columns: RowColumns) {
-        self.columns = columns
-        byBits = .allocate(capacity: 256)
-        byBits.initialize(repeating: Self.unresolved, count: 256)
-    }
-
-    deinit { byBits.deallocate() }
-
-    @inline(__always)
-    func column(bits: UInt8) -> Int { byBits[Int(bits)] }
-
-    @inline(never)
-    func resolve(bits: UInt8, _ name: String) -> Int {
-        let column = columns.index(forKey: name) ?? -1
-        byBits[Int(bits)] = column
-        return column
-    }
-
-    func column(named name: String) -> Int {
-        if let known = byName[name] { return known }
-        let column = columns.index(forKey: name) ?? -1
-        byName[name] = column
-        return column
-    }
 }

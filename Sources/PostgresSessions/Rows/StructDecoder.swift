@@ -1,5 +1,3 @@
-import Foundation
-
 /// Rows into a `Decodable`, by column names.
 ///
 /// One decoder object and one keyed container serve all rows of a result: columns are looked up once, and a row costs no
@@ -18,12 +16,13 @@ final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
 /// The `Decoder` that a row's type sees: keyed by column names, or a single value when there is one column.
 final class StructDecoder: Decoder {
     private let reader: ColumnReader
-    /// The container that was made last, and its key's type: `KeyedDecodingContainer` allocates when it is made.
+    /// The containers that were made, the last one in front: `KeyedDecodingContainer` allocates when it is made.
     private let made: UnsafeMutablePointer<Made>
 
     private struct Made {
-        var container: AnyObject?
         var key: UnsafeRawPointer?
+        var container: AnyObject?
+        var slots: [ContainerSlot.Pointer] = []
     }
 
     init(_ reader: ColumnReader) {
@@ -33,6 +32,7 @@ final class StructDecoder: Decoder {
     }
 
     deinit {
+        made.pointee.slots.forEach { ContainerSlot.release($0) }
         made.deinitialize(count: 1)
         made.deallocate()
     }
@@ -43,16 +43,29 @@ final class StructDecoder: Decoder {
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
         let key = unsafeBitCast(type, to: UnsafeRawPointer.self)
         if made.pointee.key == key, let container = made.pointee.container {
-            return unsafeDowncast(container, to: Box<Key>.self).container
+            return unsafeDowncast(container, to: Box<KeyedDecodingContainer<Key>>.self).copy()
         }
-        let box = Box(KeyedDecodingContainer(RowKeyedContainer<Key>(reader)))
-        made.pointee = Made(container: box, key: key)
-        return box.container
+        return make(keyedBy: type)
     }
 
-    private final class Box<Key: CodingKey> {
-        let container: KeyedDecodingContainer<Key>
-        init(_ container: KeyedDecodingContainer<Key>) { self.container = container }
+    @inline(never)
+    private func make<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedDecodingContainer<Key> {
+        let slot = ContainerSlot.take(for: reader)
+        made.pointee.slots.append(slot)
+        let container = KeyedDecodingContainer(RowKeyedContainer<Key>(slot))
+        made.pointee.key = unsafeBitCast(type, to: UnsafeRawPointer.self)
+        made.pointee.container = Box(container)
+        return container
+    }
+
+    /// Generic over the container, not over the key: so the container's metadata is at hand, and need not be looked up in the
+    /// runtime's tables for every row (a tenth of the time that a row takes).
+    private final class Box<Container> {
+        private let container: Container
+        init(_ container: Container) { self.container = container }
+
+        @inline(never)
+        func copy() -> Container { container }
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
@@ -63,13 +76,15 @@ final class StructDecoder: Decoder {
         guard reader.cells.columns.count == 1 else {
             throw SQLValueError("a single value takes 1 column, the result has \(reader.cells.columns.description)")
         }
-        return SingleColumnContainer(reader: reader)
+        return SingleColumnContainer(reader)
     }
 }
 
 /// Decodes any type out of a column, and remembers per column how its type is decoded.
 final class ColumnReader {
-    let cells: RowCells
+    let cells: CellReader
+    /// Keeps alive what `cells` points into.
+    private let owner: RowCells
     private let cellDecoder = CellDecoder()
     /// One for each column.
     private let ways: UnsafeMutablePointer<Way>
@@ -79,40 +94,23 @@ final class ColumnReader {
         var sql: (any SQLDecodable.Type)?
     }
 
-    init(_ cells: RowCells) {
-        self.cells = cells
-        ways = .allocate(capacity: cells.columns.count)
-        ways.initialize(repeating: Way(type: ObjectIdentifier(Never.self)), count: cells.columns.count)
+    init(_ owner: RowCells) {
+        self.owner = owner
+        cells = owner.reader
+        ways = .allocate(capacity: owner.columns.count)
+        ways.initialize(repeating: Way(type: ObjectIdentifier(Never.self)), count: owner.columns.count)
     }
 
     deinit { ways.deallocate() }
 
-    @inline(__always)
-    func read<V: SQLDecodable>(_ type: V.Type, at column: Int) throws -> V { try cells.read(type, at: column) }
-
     /// json and jsonb are decoded by their content, unless text or bytes are wanted; what has a codec, by its codec; the
     /// rest as a single value (enums with raw values are that).
-    @inline(__always)
-    func readAny<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
-        if type == Date.self { return unsafeBitCast(try cells.read(Date.self, at: column), to: T.self) }
-        return try readOther(type, at: column)
-    }
-
     @inline(never)
-    private func readOther<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
+    func read<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
         let id = ObjectIdentifier(type)
+        guard column < owner.columns.count else { throw CellReader.late }
         if ways[column].type != id { ways[column] = Way(type: id, sql: type as? any SQLDecodable.Type) }
-        guard let sql = ways[column].sql else {
-            let cell = try cells.cell(column)
-            do {
-                if cell == nil, !(type is any ExpressibleByNilLiteral.Type) {
-                    throw SQLValueError("the value is NULL, and \(T.self) is not optional")
-                }
-                return try cellDecoder.decode(type, from: cell)
-            } catch {
-                throw cells.failure(error, type)
-            }
-        }
+        guard let sql = ways[column].sql else { return try readContent(type, at: column) }
         return try withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { place in
             try open(sql, at: column, into: UnsafeMutableRawPointer(place.baseAddress!))
             return place.baseAddress!.move()
@@ -122,5 +120,17 @@ final class ColumnReader {
     /// `V` is the very type that `place` has room for: no cast is needed.
     private func open<V: SQLDecodable>(_ type: V.Type, at column: Int, into place: UnsafeMutableRawPointer) throws {
         place.initializeMemory(as: V.self, to: try cells.read(type, at: column))
+    }
+
+    private func readContent<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
+        let cell = try cells.cell(column)
+        do {
+            if cell == nil, !(type is any ExpressibleByNilLiteral.Type) {
+                throw SQLValueError("the value is NULL, and \(T.self) is not optional")
+            }
+            return try cellDecoder.decode(type, from: cell)
+        } catch {
+            throw cells.failure(error, type)
+        }
     }
 }

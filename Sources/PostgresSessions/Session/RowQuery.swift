@@ -11,13 +11,7 @@ public struct RowQuery<T> {
 
     /// Every row, in the server's order.
     public func all() async throws -> sending [T] {
-        let result = try await runner.run(query)
-        let decoder = try decoding.decoder(for: result)
-        let count = result.rowCount
-        var rows: [T] = []
-        rows.reserveCapacity(count)
-        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
-        return rows
+        try decoding.rows(of: try await runner.run(query))
     }
 
     /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.
@@ -51,6 +45,16 @@ public struct RowQuery<T> {
 }
 
 extension RowDecoding {
+    /// Every row of a result. (It captures nothing of the session, so that its rows may leave the session's task.)
+    func rows(of result: WireResult) throws(EngineError) -> sending [T] {
+        let decoder = try decoder(for: result)
+        let count = result.rowCount
+        var rows: [T] = []
+        rows.reserveCapacity(count)
+        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
+        return rows
+    }
+
     /// The columns of a prepared statement come with its result; others are read off it.
     func decoder(for result: WireResult) throws(EngineError) -> RowDecoder<T> {
         guard let columns = result.attachment as? RowColumns else { return try makeDecoder(for: result) }

@@ -136,6 +136,9 @@ struct SessionRunner: StatementRunner {
     let core: SessionCore
     let scope: Int?
     func run(_ query: SQLQuery) async throws -> WireResult { try await core.run(query, in: scope) }
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+        try await SessionCursor.open(query, on: core, in: scope)
+    }
 }
 
 @available(*, unavailable, message: "a session belongs to one task; make one per request")

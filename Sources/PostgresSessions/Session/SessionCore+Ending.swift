@@ -29,12 +29,13 @@ extension SessionCore {
         try claim(scope)
         let outcome: Result<WireResult, any Error>
         do {
-            outcome = .success(try await say(query, thenCommit: true))
+            outcome = .success(try await say(Statements(query), thenCommit: true).result.unsafelyUnwrapped)
             endScopes()
+            noteOutcome(isCommitted: true)
         } catch {
             outcome = .failure(error)
+            if case EngineError.commitOutcomeUnknown = error { forgetActions() } else { noteOutcome(isCommitted: false) }
         }
-        noteOutcome(isCommitted: (try? outcome.get()) != nil)
         let actions = takeActions()
         unclaim()
         for action in actions { await action() }
@@ -71,8 +72,7 @@ extension SessionCore {
         } catch {
             let transactionID = lease.connection.earlyAnswer.flatMap(UInt64.init)
             giveBackBroken()
-            transaction = .none
-            afterCommit.removeAll()
+            forgetActions()
             let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
             throw EngineError.commitOutcomeUnknown(unknown)
         }
@@ -160,6 +160,14 @@ extension SessionCore {
         }
     }
 
+    /// Commits what a stream of its own has read, and closes; nobody waits for it.
+    func closeInBackground() {
+        Task(executorPreference: EventLoops.shared) { [self] in
+            if case .active = transaction { try? await commit(in: nil) }
+            await close()
+        }
+    }
+
     /// For a handle that was dropped without `close()`.
     func abandon() {
         guard !isClosed else { return }
@@ -174,6 +182,13 @@ extension SessionCore {
 
     private func noteOutcome(isCommitted: Bool) {
         if isCommitted { afterRollback.removeAll() } else { afterCommit.removeAll() }
+    }
+
+    /// The outcome is unknown: neither "committed" nor "rolled back" may be said. The unit of work is over.
+    private func forgetActions() {
+        transaction = .none
+        afterCommit.removeAll()
+        afterRollback.removeAll()
     }
 
     /// The actions that are due: those of the outcome that has happened. None while the transaction is open.

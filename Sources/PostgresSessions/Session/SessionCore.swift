@@ -109,16 +109,36 @@ final class SessionCore: @unchecked Sendable {
         try query.validated()
         try claim(scope)
         defer { unclaim() }
-        return try await say(query, thenCommit: false)
+        return try await say(Statements(query), thenCommit: false).result.unsafelyUnwrapped
     }
 
-    /// The claimed part of a statement.
-    func say(_ query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+    /// Several statements in one flight, answered in order. If one is refused, those after it are not executed.
+    func run(all queries: [SQLQuery], in scope: Int?) async throws -> [WireResult] {
+        guard let first = queries.first else { return [] }
+        for query in queries { try query.validated() }
+        try claim(scope)
+        defer { unclaim() }
+        return try await say(Statements(first, further: Array(queries.dropFirst())), thenCommit: false).results
+    }
+
+    /// What a flight says on the user's behalf.
+    struct Statements {
+        var first: SQLQuery
+        var further: [SQLQuery]
+        var isUnnamed: Bool
+
+        init(_ first: SQLQuery, further: [SQLQuery] = [], isUnnamed: Bool = false) {
+            (self.first, self.further, self.isUnnamed) = (first, further, isUnnamed)
+        }
+    }
+
+    /// The claimed part of a statement. The outcome is free of failures.
+    func say(_ query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
         if let ended = scopes.last, ended.isEnded {
             throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
         }
         try Task.checkCancellation()
-        if let timeout, timeout <= .now { throw EngineError.statementTimedOut("the scope's time was up before: \(query)") }
+        if let timeout, timeout <= .now { throw EngineError.statementTimedOut("the scope's time was up before: \(query.first)") }
         switch transaction {
         case .none, .pending: return try await open(with: query, thenCommit: thenCommit)
         case .active: return try await goOn(with: query, thenCommit: thenCommit)
@@ -130,7 +150,7 @@ final class SessionCore: @unchecked Sendable {
 
     /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
     /// been committed, so it is sent again on another one.
-    private func open(with query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+    private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
         let begin = characteristics.over(options)
         let settings = options.localSettings
         var opening = [begin.begin]
@@ -155,31 +175,38 @@ final class SessionCore: @unchecked Sendable {
                 await rollBackQuietly()
                 continue
             }
-            return try conclude(outcome, leading: opening.count, query, thenCommit: thenCommit)
+            return try conclude(outcome, of: flight, opening: opening.count)
         }
     }
 
-    private func goOn(with query: SQLQuery, thenCommit: Bool) async throws -> WireResult {
+    private func goOn(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
         guard let lease else { throw EngineError.invalidState("the transaction has no connection") }
         hasSentCommit = thenCommit
+        let flight = flight([], query, thenCommit, liveness: nil)
         let outcome: FlightOutcome
         do throws(WireError) {
-            outcome = try await lease.connection.fly(flight([], query, thenCommit, liveness: nil))
+            outcome = try await lease.connection.fly(flight)
         } catch {
             giveBackBroken()
             throw fail(error, thenCommit: thenCommit)
         }
-        return try conclude(outcome, leading: 0, query, thenCommit: thenCommit)
+        return try conclude(outcome, of: flight, opening: 0)
     }
 
-    private func flight(_ opening: [SQLQuery], _ query: SQLQuery, _ thenCommit: Bool, liveness: Duration?) -> Flight {
+    private func flight(_ opening: [SQLQuery], _ query: Statements, _ thenCommit: Bool, liveness: Duration?) -> Flight {
         var leading = opening
         for rider in riders { leading.append(rider.command) }
+        return Flight(
+            leading: leading, statement: query.first, further: query.further,
+            trailing: thenCommit ? Self.commitCommand : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
+            livenessTimeout: liveness)
+    }
+
+    /// When a statement that begins now must have ended.
+    var statementLimits: FlightLimits {
         var limits = FlightLimits(soft: options.clientDeadline)
         if let timeout { limits.soft = limits.soft.map { min($0, timeout) } ?? timeout }
-        return Flight(
-            leading: leading, statement: query, trailing: thenCommit ? Self.commitCommand : nil, limits: limits,
-            livenessTimeout: liveness)
+        return limits
     }
 
     /// A connection that was idle for long proves itself in the flight, within a short time.
@@ -192,20 +219,21 @@ final class SessionCore: @unchecked Sendable {
 
     // MARK: What a flight leaves behind
 
-    /// Brings the session's state up to the server's, then returns the statement's result or throws its error.
-    private func conclude(
-        _ outcome: FlightOutcome, leading: Int, _ query: SQLQuery, thenCommit: Bool
-    ) throws -> WireResult {
-        noteRiders(outcome, leading: leading)
+    /// Brings the session's state up to the server's, then returns the outcome or throws its failure.
+    @discardableResult
+    func conclude(_ outcome: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
+        noteRiders(outcome, leading: opening)
         switch lease?.wire.transactionStatus {
         case .inTransaction: transaction = .active
         case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
-        default: endTransaction()  // the statement, or COMMIT, ended it
+        default: endTransaction()  // a statement, or COMMIT, ended it
         }
-        if thenCommit && outcome.failure == nil && outcome.trailing?.commandTag != "COMMIT" {
+        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != "COMMIT" {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
-        return try verdict(on: outcome, query, effectiveOptions).get()
+        let culprit = flight[min(outcome.completed, flight.count - 1)]
+        _ = try verdict(on: outcome, culprit, effectiveOptions).get()
+        return outcome
     }
 
     /// For errors: a scope with a timeout counts as a statement timeout.
@@ -225,7 +253,7 @@ final class SessionCore: @unchecked Sendable {
         riders.removeAll()
     }
 
-    private func fail(_ error: WireError, thenCommit: Bool) -> any Error {
+    func fail(_ error: WireError, thenCommit: Bool) -> any Error {
         if Task.isCancelled && !thenCommit { return CancellationError() }
         let engineError = EngineError(error)
         if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(engineError)")) }

@@ -61,11 +61,11 @@ final class ProxyLoop: Sendable {
     private func run(_ relay: ProxyRelay) {
         while !relay.hasEnded {
             relay.waitForSomething()
+            relay.work()
             for (command, done) in takeCommands() {
                 command(relay)
                 done.signal()
             }
-            relay.work()
         }
         inbox.withLock { inbox in
             inbox.isOpen = false

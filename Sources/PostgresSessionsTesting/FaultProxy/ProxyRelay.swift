@@ -17,7 +17,7 @@ final class ProxyRelay {
     private var connections: [ProxiedConnection] = []
     private var stalled: Set<FaultProxy.Direction> = []
     private var cuts: [FaultProxy.Direction: Int] = [:]  // bytes after which the first connection is cut
-    private var watched: [pollfd] = []
+    private var watched: [pollfd] = []  // the wake-up, the listener, then two for each connection in its order
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
 
     init(listener: consuming Listener, addresses: [SocketAddress], counters: ProxyCounters, wakened: Int32) {
@@ -75,9 +75,9 @@ final class ProxyRelay {
         for connection in connections {
             watch(connection.client, of: connection, reading: connection.toServer, writing: connection.toClient)
             watch(connection.server, of: connection, reading: connection.toClient, writing: connection.toServer)
-            for lane in [connection.toServer, connection.toClient] where !isStalled(lane) && !connection.isConnecting {
-                if let next = lane.nextDue { due = min(due ?? .max, next) }
-            }
+            if connection.isConnecting { continue }
+            if !isStalled(connection.toServer), let next = connection.toServer.nextDue { due = min(due ?? .max, next) }
+            if !isStalled(connection.toClient), let next = connection.toClient.nextDue { due = min(due ?? .max, next) }
         }
         pollPrecisely(&watched, until: due)
         if watched[0].revents != 0 { _ = read(wakened, scratch.baseAddress, scratch.count) }
@@ -91,32 +91,33 @@ final class ProxyRelay {
             if reading.wantsToRead, !isStalled(reading) { events |= Int32(POLLIN) }
             if writing.sinkIsFull, !isStalled(writing) { events |= Int32(POLLOUT) }
         }
-        // A socket of which nothing is wanted is left out: its hang-up would be reported again and again.
-        if events != 0 { watched.append(pollfd(fd: socket, events: Int16(events), revents: 0)) }
+        // A socket of which nothing is wanted is not looked at: its hang-up would be reported again and again.
+        watched.append(pollfd(fd: events == 0 ? -1 : socket, events: Int16(events), revents: 0))
     }
 
     private func isStalled(_ lane: Lane) -> Bool { stalled.contains(lane.direction) }
 
     // MARK: - Working
 
+    /// Does what the wait found to do. Follows it at once, so that the connections are still those that were watched.
     func work() {
-        guard !hasEnded else { return }
-        // Commands may have ended connections since the wait: what stirred is found by its socket again.
-        var stirred: [Int32: Int16] = [:]
-        for entry in watched.dropFirst(2) where entry.revents != 0 { stirred[entry.fd] = entry.revents }
         let now = monotonicNanoseconds()
-        for connection in connections { serve(connection, stirred, now: now) }
-        connections.removeAll { connection in
-            if connection.isFinished { connection.end(.close) }
-            return connection.isFinished
+        for (index, connection) in connections.enumerated() {
+            let client = watched[2 + 2 * index].revents
+            let server = watched[3 + 2 * index].revents
+            serve(connection, client: Int32(client), server: Int32(server), now: now)
+        }
+        if connections.contains(where: \.isFinished) {
+            connections.removeAll { connection in
+                if connection.isFinished { connection.end(.close) }
+                return connection.isFinished
+            }
         }
         if watched[1].revents != 0 { acceptAll() }
         publishOpenConnections()
     }
 
-    private func serve(_ connection: ProxiedConnection, _ stirred: [Int32: Int16], now: Int64) {
-        let client = Int32(stirred[connection.client] ?? 0)
-        let server = Int32(stirred[connection.server] ?? 0)
+    private func serve(_ connection: ProxiedConnection, client: Int32, server: Int32, now: Int64) {
         if connection.isConnecting {
             guard server != 0 else { return }
             if !connection.finishConnecting(to: addresses) { return connection.giveUp() }

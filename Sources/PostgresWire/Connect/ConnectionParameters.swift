@@ -16,6 +16,33 @@ package struct ConnectionParameters: Sendable {
         defer { PQconninfoFree(options) }
         values = [:]
         Self.forEach(options) { keyword, value in if let value { values[keyword] = value } }
+        try checkWhatLibpqChecksLate()
+    }
+
+    /// libpq looks at these when it connects; a typo should not be retried until a timeout.
+    private func checkWhatLibpqChecksLate() throws(WireConnectFailure) {
+        let ports = (values["port"] ?? "").split(separator: ",", omittingEmptySubsequences: false)
+        for port in ports where !port.isEmpty {
+            guard let number = Int(port), (1...65535).contains(number) else {
+                throw Self.malformed("invalid port number \"\(port)\"")
+            }
+        }
+        let names = ["host", "hostaddr"].compactMap { values[$0]?.split(separator: ",", omittingEmptySubsequences: false) }
+        if ports.count > 1, let hosts = names.map(\.count).max(), ports.count != hosts {
+            throw Self.malformed("\(ports.count) ports for \(hosts) hosts")
+        }
+        for keyword in ["connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"] {
+            guard let value = values[keyword], Int(value) == nil else { continue }
+            throw Self.malformed("\(keyword) must be a whole number")
+        }
+        let choices: [String: [String]] = [
+            "sslmode": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+            "target_session_attrs": ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"],
+        ]
+        for (keyword, allowed) in choices {
+            guard let value = values[keyword], !value.isEmpty, !allowed.contains(value) else { continue }
+            throw Self.malformed("\(keyword) must be one of \(allowed.joined(separator: ", "))")
+        }
     }
 
     package subscript(keyword: String) -> String? {

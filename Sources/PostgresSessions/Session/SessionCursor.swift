@@ -1,0 +1,120 @@
+internal import PostgresWire
+
+/// The rows of a statement through a server-side cursor: constant memory, back-pressure by not asking, and an early end
+/// that costs the transaction nothing. While rows of one chunk are read, the next chunk is under way.
+///
+/// It holds the session's claim until its end: the session used inside its own stream is refused.
+final class SessionCursor: RowCursor, @unchecked Sendable {
+    // Proof: used by the one task that iterates; `end` comes after the last `next`.
+    private let core: SessionCore
+    private let closesSession: Bool
+    private var fetched: WireResult?
+    private var isOpen = true
+    private var isExhausted = false
+    private var chunk = 128
+
+    /// One name suffices: a session has one stream at a time, and closes it before the next.
+    private static let declaration = "DECLARE session_stream NO SCROLL CURSOR FOR "
+    private static let close: SQLQuery = "CLOSE session_stream"
+    /// The chunk's size in memory that is aimed at.
+    private static let chunkBytes = 1 << 20
+    /// A chunk that took longer than this is not asked for in advance, so that an early end does not wait for it.
+    private static let prefetchLimit = Duration.milliseconds(50)
+
+    private init(_ core: SessionCore, closesSession: Bool) {
+        self.core = core
+        self.closesSession = closesSession
+    }
+
+    static func open(
+        _ query: SQLQuery, on core: SessionCore, in scope: Int?, closesSession: Bool = false
+    ) async throws -> any RowCursor {
+        try query.validated()
+        guard query.canBeACursor else { return WholeResult(try await core.run(query, in: scope)) }
+        try core.claim(scope)
+        let cursor = SessionCursor(core, closesSession: closesSession)
+        do {
+            let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
+            let statements = SessionCore.Statements(declare, further: [cursor.fetch], isUnnamed: true)
+            let outcome = try await core.say(statements, thenCommit: false)
+            cursor.fetched = outcome.further.first
+            return cursor
+        } catch {
+            cursor.isOpen = false
+            core.unclaim()
+            throw error
+        }
+    }
+
+    private var fetch: SQLQuery { "FETCH FORWARD \(unsafeRaw: String(chunk)) FROM session_stream" }
+
+    func next() async throws -> WireResult? {
+        guard isOpen, !isExhausted else { return nil }
+        let began = Monotonic.now
+        if fetched == nil { fetched = try await land() }
+        guard let result = fetched.take() else { return nil }
+        if result.rowCount < chunk {
+            isExhausted = true
+        } else {
+            let rowBytes = max(1, result.memorySize / max(1, result.rowCount))
+            chunk = min(max(Self.chunkBytes / rowBytes, 1), 4 * chunk, 8192)
+            let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
+            if began.duration(to: .now) < Self.prefetchLimit {
+                try await attempt { connection throws(WireError) in try await connection.launch(flight) }
+            }
+        }
+        return result.rowCount > 0 ? result : nil
+    }
+
+    /// The chunk that is under way, or one that is asked for now.
+    private func land() async throws -> WireResult? {
+        try Task.checkCancellation()
+        let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
+        let outcome = try await attempt { connection throws(WireError) in
+            if let outcome = try await connection.land() { return outcome }
+            return try await connection.fly(flight)
+        }
+        return try core.conclude(outcome, of: flight, opening: 0).result
+    }
+
+    private func attempt<R>(
+        _ body: (PhysicalConnection) async throws(WireError) -> sending R
+    ) async throws -> sending R {
+        guard let lease = core.lease else { throw EngineError.connectionLost("the stream's transaction has ended") }
+        do throws(WireError) {
+            return try await body(lease.connection)
+        } catch {
+            core.giveBackBroken()
+            throw core.fail(error, thenCommit: false)
+        }
+    }
+
+    func end() {
+        guard isOpen else { return }
+        isOpen = false
+        if case .active = core.transaction { core.riders.append(.init(command: Self.close, savepoint: nil)) }
+        core.unclaim()
+        if closesSession { core.closeInBackground() }
+    }
+
+    deinit { end() }
+}
+
+/// A statement that cannot be a cursor (INSERT … RETURNING): all rows at once.
+final class WholeResult: RowCursor, @unchecked Sendable {
+    // Proof: used by the one task that iterates.
+    private var result: WireResult?
+    init(_ result: WireResult) { self.result = result }
+    func next() async throws -> WireResult? { result.take() }
+    func end() { result = nil }
+}
+
+extension SQLQuery {
+    /// Whether DECLARE CURSOR takes it: a query that changes nothing.
+    var canBeACursor: Bool {
+        let text = text.lowercased()
+        let first = text.drop { $0.isWhitespace || $0 == "(" }.prefix { $0.isLetter }
+        return ["select", "with", "values", "table"].contains(first) && !text.contains("returning")
+            && !text.contains("into ")
+    }
+}
