@@ -45,14 +45,12 @@ struct DeadlineHeap: Hashable, Sendable {
     private mutating func sink(from start: Int) {
         var parent = start
         while true {
-            var smallest = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < entries.count && entries[child].precedes(entries[smallest]) {
-                smallest = child
-            }
-            if smallest == parent { return }
-            entries.swapAt(parent, smallest)
-            parent = smallest
+            var child = 2 * parent + 1
+            guard child < entries.count else { return }
+            if child + 1 < entries.count, entries[child + 1].precedes(entries[child]) { child += 1 }
+            guard entries[child].precedes(entries[parent]) else { return }
+            entries.swapAt(parent, child)
+            parent = child
         }
     }
 }

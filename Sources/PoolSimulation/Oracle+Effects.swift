@@ -28,7 +28,9 @@ extension Oracle {
             try expect(records[place].since + threshold <= now, "a leak was reported too early")
             try expect(!reportedLeases.contains(lease.number), "a leak was reported twice")
             reportedLeases.append(lease.number)
-        case .warmUpFinished: break
+        case .warmUpFinished:
+            try expect(isWarmUpPending, "a warm-up was answered that nobody wanted")
+            isWarmUpPending = false
         case .shutdownComplete:
             try expect(isDraining && records.isEmpty && waiting.isEmpty, "P11: shut down, and something is left")
             isComplete = true

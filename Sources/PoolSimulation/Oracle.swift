@@ -38,6 +38,8 @@ package struct Oracle: Sendable {
     var reportedLeases: [UInt64] = []
     var forceAt: PoolInstant?
     var isComplete = false
+    /// Somebody wants to know whether the pool reached its minimum.
+    var isWarmUpPending = false
     /// A connect failed and none has succeeded since.
     var isRefused: Bool { lastRefusedAttempt != nil }
     /// The last attempt since then, or that first failure.
@@ -61,6 +63,7 @@ package struct Oracle: Sendable {
     package mutating func observe(
         _ event: PoolEvent, _ effects: [PoolEffect], at now: PoolInstant, snapshot: PoolSnapshot
     ) throws(Violation) {
+        let failures = counters.failures
         let newcomer = learn(event, at: now)
         for effect in effects { try judge(effect, of: event, newcomer: newcomer, at: now) }
         if let newcomer, !waiting.contains(where: { $0.id == newcomer.id }), !wasAnswered(newcomer.id, in: effects) {
@@ -68,6 +71,9 @@ package struct Oracle: Sendable {
         }
         if case .cancelled(let id) = event, waiting.contains(where: { $0.id == id }) {
             throw Violation(description: "P3: \(id) was cancelled and still waits")
+        }
+        if isWarmUpPending, counters.failures > failures {
+            throw Violation(description: "a warm-up met a failed connect and was not told")
         }
         try parkWhatIsReady(at: now)
         allowance = max(configuration.capacity, min(allowance, records.count))
@@ -120,7 +126,8 @@ package struct Oracle: Sendable {
             configuration.maxOverflow = maxOverflow
             allowance = max(configuration.capacity, records.count)
         case .shutdown(let instant): forceAt = min(forceAt ?? instant, instant)
-        case .cancelled, .wokeUp, .warmUp: break
+        case .warmUp: isWarmUpPending = true
+        case .cancelled, .wokeUp: break
         }
         return nil
     }

@@ -74,7 +74,8 @@ extension Simulation {
             promise = "P7: the server is well, and somebody waits"
         }
         if after.isServerRefusing, requests > before.idle { promise = "the pool still believes in an outage" }
-        let idle = machine.snapshot.idle + machine.snapshot.connecting
+        let now = machine.snapshot
+        let idle = now.idle + now.connecting + now.closing  // one may be in the midst of being replaced
         if idle < min(scenario.configuration.minimumIdle, machine.snapshot.size) {
             promise = "only \(idle) idle connections are kept ready"
         }

@@ -85,7 +85,6 @@ extension WireConnection {
                 if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
                 continue
             }
-            hasJustConsumed = false
             guard PQresultStatus(pointer) != PGRES_PIPELINE_SYNC else {
                 PQclear(pointer)
                 outstanding -= 1
@@ -96,12 +95,11 @@ extension WireConnection {
         return nil
     }
 
-    /// Reads more from the socket, and waits for it where there is none. After what was just read, bytes may be left that
-    /// no new event will announce; before, the event is still to come.
+    /// Reads more from the socket, and waits for it where there is none. Once the flight has read anything, bytes (or the end)
+    /// may lie in the kernel whose event is spent, so it looks before it waits; until then, the event is still to come.
     package func waitForInput(_ limits: FlightLimits) async throws(WireError) {
-        if !(hasJustConsumed && hasUnreadBytes) { try await wait(for: .read, limits) }
+        if !(hasConsumed && hasUnreadBytes) { try await wait(for: .read, limits) }
         consume()
-        hasJustConsumed = true
     }
 
     /// The next answer, waited for.
@@ -157,7 +155,7 @@ extension WireConnection {
     /// Forgets how the last flight was interrupted; call before the next one.
     package func beginFlight() {
         interruption = nil
-        hasJustConsumed = false
+        hasConsumed = false
         watch.clearInterrupt()
     }
 

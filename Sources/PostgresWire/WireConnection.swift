@@ -36,8 +36,8 @@ package final class WireConnection: @unchecked Sendable {
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
-    /// Whether the socket has been read since the last answer was taken.
-    var hasJustConsumed = false
+    /// Whether this flight has read from the socket.
+    var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.
     private let openSocket: Mutex<Int32?>
     private var isClosed: Bool { openSocket.withLock { $0 == nil } }
@@ -194,6 +194,8 @@ package final class WireConnection: @unchecked Sendable {
         }
     }
 
+    func startCancel() { beginCancel(.cancelled) }
+
     private func beginCancel(_ reason: Interruption) {
         guard cancel == nil else { return }
         interruption = reason
@@ -204,6 +206,7 @@ package final class WireConnection: @unchecked Sendable {
 
     /// Reads what the socket has. After it, the parser knows more, or the connection is known to be bad.
     func consume() {
+        hasConsumed = true
         repeat {
             if PQconsumeInput(conn) == 0 { return }
         } while cpq_tls_pending(conn) > 0 && PQisBusy(conn) == 1

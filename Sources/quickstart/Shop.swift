@@ -10,6 +10,7 @@ struct Shop: Sendable {
     let engine: Engine
 
     static func open(url: String) async throws -> Shop {
+        try await ping(url)
         let schema = "quickstart_\(UUID().uuidString.prefix(8).lowercased())"
         let engine = try makeEngine(url: url, schema: schema, pool: PoolOptions(size: 5, maxOverflow: 10))
         try await engine.execute("CREATE SCHEMA \(identifier: schema)")
@@ -21,6 +22,14 @@ struct Shop: Sendable {
             return try await session.query("SHOW server_version", as: String.self).one()
         }
         return Shop(url: url, schema: schema, version: version, engine: engine)
+    }
+
+    /// A server that cannot be reached is told after seconds: the tour has no reason for a pool's patience.
+    private static func ping(_ url: String) async throws {
+        let pool = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(3))
+        let engine = try Engine(Engine.Configuration(url: url, pool: pool))
+        try await engine.ping()
+        await engine.shutdown()
     }
 
     /// Every session of an engine for this schema finds the tables without a prefix: `locals` are set in the flight that

@@ -222,3 +222,23 @@ import Testing
         #expect(q.parameters.parameters.map(\.oid) == [SQLType.bytea.rawValue, 1016, 1001])
     }
 }
+
+@Suite struct `Scalars in JSON` {
+    private enum Mood: String, Codable, SQLDecodable { case happy, sad }
+
+    private func jsonb(_ text: String) -> [UInt8] { [1] + Array(text.utf8) }
+
+    @Test func `read as what they hold`() throws {
+        #expect(try decode(Int.self, .jsonb, jsonb("5")) == 5)
+        #expect(try decode(Double.self, .json, Array("1.5".utf8)) == 1.5)
+        #expect(try decode(Bool.self, .jsonb, jsonb("true")))
+        let date = try decode(Date.self, .jsonb, jsonb("\"2020-01-01T00:00:00.5+00:00\""))
+        #expect(date == Date(timeIntervalSince1970: 1_577_836_800.5))
+        #expect(try decode(Mood.self, .jsonb, jsonb("\"sad\"")) == .sad)
+        #expect(reason { _ = try decode(Int.self, .jsonb, jsonb("{}")) } != nil)
+    }
+
+    @Test func `keep their text as text`() throws {
+        #expect(try decode(String.self, .jsonb, jsonb("\"a\"")) == "\"a\"")
+    }
+}

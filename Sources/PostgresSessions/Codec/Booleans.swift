@@ -9,7 +9,7 @@ extension Bool: SQLEncodable, SQLDecodable {
         }
         guard sqlCell.isTextual else { throw sqlCell.unsupported(Bool.self) }
         // The words that PostgreSQL's own input function takes.
-        switch try sqlCell.utf8().trimmingSpaces().lowercased() {
+        switch try sqlCell.plainText().trimmingSpaces().lowercased() {
         case "t", "true", "y", "yes", "on", "1": self = true
         case "f", "false", "n", "no", "off", "0": self = false
         default: throw sqlCell.unreadable(Bool.self)

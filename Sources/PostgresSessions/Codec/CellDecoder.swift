@@ -11,6 +11,9 @@ final class CellDecoder: Decoder {
     }
 
     private var content: Content = .over
+    /// The numbers of the values that are being decoded, one inside the other.
+    private var open: [Int] = []
+    private var serial = 0
     var codingPath: [any CodingKey] { [] }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
@@ -23,7 +26,12 @@ final class CellDecoder: Decoder {
         if let cell, cell.isJSON { return try Self.decodeJSON(type, from: cell) }
         let outer = content
         content = cell.map { .value($0) } ?? .null
-        defer { content = outer }
+        serial += 1
+        open.append(serial)
+        defer {
+            content = outer
+            open.removeLast()
+        }
         do {
             return try T(from: self)
         } catch let error as DecodingError {
@@ -41,6 +49,29 @@ final class CellDecoder: Decoder {
         }
     }
 
+    /// Decodes a part of the value: by its codec if it has one.
+    func decodePart<T: Decodable>(_ type: T.Type, from cell: SQLCell?) throws -> T {
+        guard let sql = type as? any SQLDecodable.Type else {
+            if cell == nil, !(type is any ExpressibleByNilLiteral.Type) { throw SQLValueError("the value is NULL") }
+            return try decode(type, from: cell)
+        }
+        return try Self.value(sql, from: cell) as! T
+    }
+
+    private static func value<V: SQLDecodable>(_ type: V.Type, from cell: SQLCell?) throws -> V {
+        if let cell { return try V(sqlCell: cell) }
+        guard let null = V.sqlNull else { throw SQLValueError("the value is NULL") }
+        return null
+    }
+
+    /// The number of the value that is being decoded.
+    var current: Int { open.last ?? 0 }
+
+    /// Throws when the value of this number is not being decoded any more: its bytes may be gone.
+    func requireOpen(_ value: Int) throws {
+        guard open.contains(value) else { throw SQLValueError("the decoder was used after its value was decoded") }
+    }
+
     fileprivate func cell() throws -> SQLCell? {
         switch content {
         case .value(let cell): return cell
@@ -50,7 +81,10 @@ final class CellDecoder: Decoder {
     }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        try throughJSON().container(keyedBy: type)
+        if let cell = try cell(), CompositeFields.mayBe(cell) {
+            return KeyedDecodingContainer(CompositeContainer<Key>(try CompositeFields(cell), self))
+        }
+        return try throughJSON().container(keyedBy: type)
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer { try throughJSON().unkeyedContainer() }

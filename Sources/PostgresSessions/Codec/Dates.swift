@@ -28,7 +28,7 @@ extension Date: SQLEncodable, SQLDecodable {
             return
         }
         guard cell.isTextual else { throw cell.unsupported(Date.self) }
-        let text = try cell.utf8().trimmingSpaces()
+        let text = try cell.plainText().trimmingSpaces()
         switch text {
         case "infinity": self = .distantFuture
         case "-infinity": self = .distantPast

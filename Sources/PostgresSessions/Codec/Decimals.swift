@@ -24,7 +24,7 @@ extension Decimal: SQLEncodable, SQLDecodable {
             }
         }
         guard sqlCell.isTextual else { throw sqlCell.unsupported(Decimal.self) }
-        self = try Self.reading(try sqlCell.utf8(), from: sqlCell)
+        self = try Self.reading(try sqlCell.plainText(), from: sqlCell)
     }
 
     private static func reading(_ text: String, from cell: SQLCell) throws -> Decimal {

@@ -42,7 +42,7 @@ extension SQLCell {
             }
         }
         guard isTextual else { throw unsupported(F.self) }
-        let text = String(try utf8().trimmingSpaces())
+        let text = String(try plainText().trimmingSpaces())
         guard let value = F(text) else { throw unreadable(F.self) }
         return value
     }

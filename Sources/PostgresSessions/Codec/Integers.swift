@@ -32,7 +32,7 @@ extension SQLCell {
     @inline(never)
     private func integerFromText<I: FixedWidthInteger>(_ target: I.Type) throws -> I {
         guard isTextual else { throw unsupported(I.self) }
-        guard let value = I(try utf8().trimmingSpaces()) else { throw unreadable(I.self) }
+        guard let value = I(try plainText().trimmingSpaces()) else { throw unreadable(I.self) }
         return value
     }
 

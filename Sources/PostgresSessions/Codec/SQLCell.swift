@@ -31,6 +31,13 @@ public struct SQLCell {
         return text
     }
 
+    /// The text to parse a number, a date and the like from: of json and jsonb, what a string in it holds.
+    func plainText() throws -> String {
+        guard isJSON else { return try utf8() }
+        let text = try JSONForm.text(self)
+        return text.hasPrefix("\"") ? try CellDecoder.decodeJSON(String.self, from: self) : text
+    }
+
     /// Whether the bytes may be read as text: the text format, a textual type, or a type that is not built in.
     ///
     /// The binary form of enums and of extension types such as `citext` is their text.
@@ -38,7 +45,8 @@ public struct SQLCell {
     var isTextual: Bool {
         guard isBinary else { return true }
         switch type.rawValue {
-        case 25, 1043, 1042, 19, 705, 18, 142, 114: return true  // text varchar bpchar name unknown "char" xml json
+        // text varchar bpchar name unknown "char" xml json jsonb
+        case 25, 1043, 1042, 19, 705, 18, 142, 114, 3802: return true
         default: return type.rawValue >= Self.firstUserDefinedType
         }
     }

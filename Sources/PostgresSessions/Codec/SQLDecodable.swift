@@ -46,6 +46,10 @@ extension SQLDecodable where Self: Decodable {
 
 extension SQLDecodable where Self: Decodable & RawRepresentable, RawValue: SQLDecodable {
     public init(sqlCell: SQLCell) throws {
+        if sqlCell.isJSON {
+            self = try CellDecoder.decodeJSON(Self.self, from: sqlCell)
+            return
+        }
         guard let value = Self(rawValue: try RawValue(sqlCell: sqlCell)) else {
             throw SQLValueError("the value is not one of \(Self.self)'s")
         }

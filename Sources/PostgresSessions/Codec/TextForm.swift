@@ -1,10 +1,20 @@
-/// What the server's `::text` would print of a value, from either form.
+/// What psql would show of a value, from either form: with DateStyle ISO, IntervalStyle postgres, and times in UTC.
+///
+/// Floating-point numbers have the fewest digits that read back as the same number; the server has now and then one more.
 enum TextForm {
     static func render(_ cell: SQLCell) throws -> String {
         guard cell.isBinary else { return try cell.utf8() }
         if let text = try builtIn(cell) { return text }
         if cell.type.element != nil { return try array(cell) }
-        guard cell.isTextual else { throw cell.unsupported(String.self) }
+        if let boundType = RangeForm.boundType(of: cell.type) {
+            return try RangeForm.text(cell.bytes, boundType: boundType)
+        }
+        if let rangeType = RangeForm.rangeType(of: cell.type), let boundType = RangeForm.boundType(of: rangeType) {
+            return try RangeForm.text(ofMultirange: cell.bytes, boundType: boundType)
+        }
+        if cell.type == .money {
+            throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
+        }
         // Enums, citext and their like are text; another extension's bytes are shown, never refused.
         if cell.bytes.contains(0) { return "\\x" + ByteForm.hex(cell.bytes) }
         return cell.bytes.validUTF8 ?? "\\x" + ByteForm.hex(cell.bytes)
@@ -18,45 +28,68 @@ enum TextForm {
         case .int2, .int4, .int8, .oid, .xid, .cid: return String(try Int64(sqlCell: cell))
         case .xid8: return String(try UInt64(sqlCell: cell))
         case .float4: return FloatForm.text(Float(bitPattern: try cell.integer(UInt32.self)), digits: 6)
-        case .float8: return FloatForm.text(Double(bitPattern: try cell.integer(UInt64.self)), digits: 15)
+        case .float8: return FloatForm.text(Double(bitPattern: try cell.integer(UInt64.self)))
         case .numeric: return try NumericDigits(cell.bytes).text
         case .uuid: return try UUIDForm.text(cell)
         case .bytea: return "\\x" + ByteForm.hex(cell.bytes)
-        case .date: return try TimeForm.date(cell)
-        case .time: return ClockForm.text(microseconds: try TimeForm.timeOfDay(cell.integer(Int64.self)))
+        case .date: return text(of: try SQLDate(sqlCell: cell))
+        case .time: return try SQLTime(sqlCell: cell).description
+        case .timetz: return try SQLTimeWithZone(sqlCell: cell).description
+        case .interval: return try SQLInterval(sqlCell: cell).description
+        case .inet, .cidr: return try SQLInet(sqlCell: cell).description
+        case .macaddr, .macaddr8: return try SQLMACAddress(sqlCell: cell).description
+        case .bit, .varbit: return try SQLBits(sqlCell: cell).description
+        case .point: return try SQLPoint(sqlCell: cell).description
+        case .line: return try SQLLine(sqlCell: cell).description
+        case .lseg: return try SQLLineSegment(sqlCell: cell).description
+        case .box: return try SQLBox(sqlCell: cell).description
+        case .path: return try SQLPath(sqlCell: cell).description
+        case .polygon: return try SQLPolygon(sqlCell: cell).description
+        case .circle: return try SQLCircle(sqlCell: cell).description
         case .timestamp: return try TimeForm.timestamp(cell, zone: "")
         case .timestamptz: return try TimeForm.timestamp(cell, zone: "+00")
         default: return nil
         }
     }
 
+    static func text(of date: SQLDate) -> String {
+        if date == .infinity { return "infinity" }
+        if date == .negativeInfinity { return "-infinity" }
+        let civil = CivilDay(daysSince2000: Int(date.daysSince2000))
+        return civil.text + (civil.isBeforeChrist ? " BC" : "")
+    }
+
     private static func array(_ cell: SQLCell) throws -> String {
         var reader = try BinaryArrayReader(cell)
-        let text = try reader.isEmpty ? "{}" : level(0, of: &reader)
+        let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
+        let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter)
         try reader.finish()
         return text
     }
 
-    private static func level(_ dimension: Int, of reader: inout BinaryArrayReader) throws -> String {
+    private static func level(_ dimension: Int, of reader: inout BinaryArrayReader, _ delimiter: String) throws
+        -> String
+    {
         var parts: [String] = []
         for _ in 0..<reader.dimensions[dimension] {
             if dimension + 1 < reader.dimensions.count {
-                parts.append(try level(dimension + 1, of: &reader))
+                parts.append(try level(dimension + 1, of: &reader, delimiter))
             } else if let cell = try reader.next() {
-                parts.append(quoted(cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell)))
+                let text = cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell)
+                parts.append(quoted(text, delimiter))
             } else {
                 parts.append("NULL")
             }
         }
-        return "{" + parts.joined(separator: ",") + "}"
+        return "{" + parts.joined(separator: delimiter) + "}"
     }
 
     /// Quotes what array text would misread, as the server's `array_out` does.
-    private static func quoted(_ text: String) -> String {
+    private static func quoted(_ text: String, _ delimiter: String) -> String {
         let isPlain =
             !text.isEmpty && text.uppercased() != "NULL"
             && text.utf8.allSatisfy { byte in
-                byte > 32 && !"{},\"\\".utf8.contains(byte)
+                byte > 32 && !"{}\"\\".utf8.contains(byte) && byte != delimiter.utf8.first
             }
         if isPlain { return text }
         let escaped = text.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
@@ -73,14 +106,6 @@ enum UUIDForm {
 }
 
 enum TimeForm {
-    static func date(_ cell: SQLCell) throws -> String {
-        let days = try cell.integer(Int32.self)
-        if days == .max { return "infinity" }
-        if days == .min { return "-infinity" }
-        let civil = CivilDay(daysSince2000: Int(days))
-        return civil.text + (civil.isBeforeChrist ? " BC" : "")
-    }
-
     static func timestamp(_ cell: SQLCell, zone: String) throws -> String {
         let moment = try cell.integer(Int64.self)
         if moment == .max { return "infinity" }
@@ -100,7 +125,7 @@ enum TimeForm {
 
 enum FloatForm {
     /// The shortest digits that read back as the same number, in the server's layout: `1`, `1.5`, `1e+20`, `1e-05`.
-    static func text<F: BinaryFloatingPoint & CustomStringConvertible>(_ value: F, digits limit: Int) -> String {
+    static func text<F: BinaryFloatingPoint & CustomStringConvertible>(_ value: F, digits limit: Int = 15) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Infinity" : "Infinity" }
         if value == 0 { return value.sign == .minus ? "-0" : "0" }

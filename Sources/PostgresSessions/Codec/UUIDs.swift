@@ -11,7 +11,7 @@ extension UUID: SQLEncodable, SQLDecodable {
             return
         }
         guard sqlCell.isTextual || sqlCell.type == .uuid else { throw sqlCell.unsupported(UUID.self) }
-        guard let value = UUID(uuidString: String(try sqlCell.utf8().trimmingSpaces())) else {
+        guard let value = UUID(uuidString: String(try sqlCell.plainText().trimmingSpaces())) else {
             throw sqlCell.unreadable(UUID.self)
         }
         self = value

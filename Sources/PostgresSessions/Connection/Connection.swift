@@ -19,9 +19,9 @@ public final class Connection {
 final class ConnectionCore: StatementRunner, @unchecked Sendable {
     // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
-    private let options: SessionOptions
-    private var connection: PhysicalConnection?
-    private var isLost = false
+    fileprivate let options: SessionOptions
+    fileprivate var connection: PhysicalConnection?
+    fileprivate var isLost = false
 
     init(_ connection: PhysicalConnection, _ options: SessionOptions) {
         self.connection = connection
@@ -34,14 +34,19 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
         }
     }
 
-    private func unclaim() { isClaimed.store(false, ordering: .releasing) }
+    fileprivate func unclaim() { isClaimed.store(false, ordering: .releasing) }
+
+    private func usable() throws(EngineError) -> PhysicalConnection {
+        guard !isLost else { throw .connectionLost("it was lost earlier in this scope") }
+        guard let connection else { throw .invalidState("the connection was used beyond its scope") }
+        return connection
+    }
 
     func run(_ query: SQLQuery) async throws -> WireResult {
         try query.validated()
         try claim()
         defer { unclaim() }
-        guard !isLost else { throw EngineError.connectionLost("it was lost earlier in this scope") }
-        guard let connection else { throw EngineError.invalidState("the connection was used beyond its scope") }
+        let connection = try usable()
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
@@ -51,7 +56,7 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
                 outcome = try await connection.fly(Flight(statement: query, limits: limits))
             } catch {
                 isLost = true
-                throw Task.isCancelled ? CancellationError() : EngineError(error)
+                throw error.surfaced(hasTimeout: options.statementTimeout != nil)
             }
             let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
             if mayRepair && replays.takeRepair() { continue }
@@ -61,6 +66,28 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
 
     /// All rows at once: a raw connection has no transaction for a cursor to live in.
     func openCursor(_ query: SQLQuery) async throws -> any RowCursor { WholeResult(try await run(query)) }
+
+    func copyIn(
+        _ table: String, _ columns: [String], _ fill: (inout CopyEncoder) async throws -> Bool
+    ) async throws -> CommandResult {
+        try claim()
+        defer { unclaim() }
+        let connection = try usable()
+        defer { isLost = isLost || connection.wire.isBroken }
+        return try await connection.copyIn(table, columns, copyLimits, fill)
+    }
+
+    /// Holds the claim until the rows have been read or dropped.
+    func beginCopyOut(_ query: SQLQuery) async throws -> RowColumns {
+        try query.validated()
+        try claim()
+        do {
+            return try await usable().beginCopyOut(query, copyLimits)
+        } catch {
+            endCopyOut(isComplete: false)
+            throw error
+        }
+    }
 
     /// As `detach`, where nobody is inside and the connection is good; else false, and nothing has happened.
     func tryDetach() -> Bool {
@@ -86,6 +113,21 @@ final class ConnectionCore: StatementRunner, @unchecked Sendable {
         connection = nil
         unclaim()
         return !isLost
+    }
+}
+
+extension ConnectionCore: CopySource {
+    var copying: PhysicalConnection? { connection }
+    var copyLimits: FlightLimits { FlightLimits(soft: options.clientDeadline) }
+
+    func finishCopyOut(_ text: String) async throws {
+        defer { endCopyOut(isComplete: true) }
+        try await connection?.endCopyOut(text, copyLimits)
+    }
+
+    func endCopyOut(isComplete: Bool) {
+        isLost = isLost || connection?.wire.isBroken == true
+        unclaim()
     }
 }
 

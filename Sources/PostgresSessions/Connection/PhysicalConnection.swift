@@ -15,6 +15,10 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// What borrowers may have left in the session since it was last clean.
     private(set) var leftovers: SessionState = []
+    /// A COPY is under way; whatever is said next ends it first.
+    var isCopying = false
+    /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
+    var copySavepoint = false
     /// The first value of a flight's first command, where the flight asked for it early; also when the rest was lost.
     private(set) var earlyAnswer: String?
     /// For the report of a leak.
@@ -35,7 +39,7 @@ final class PhysicalConnection: @unchecked Sendable {
     ///
     /// Where its limits allow, the task's cancellation cancels the statement on the server; the connection stays usable.
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
-        if underWay != nil { try await landLeftover() }
+        if underWay != nil || isCopying { try await landLeftover() }
         wire.beginFlight()
         earlyAnswer = nil
         guard flight.limits.isInterruptible else { return try await converse(flight) }
@@ -80,7 +84,8 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// A stream was left early: what it had asked for last is read and dropped.
-    private func landLeftover() async throws(WireError) {
+    func landLeftover() async throws(WireError) {
+        if isCopying { try await abandonCopyOut() }
         guard let flight = underWay else { return }
         underWay = nil
         wire.clearInterrupt()
@@ -89,7 +94,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// A Sync and its answer: one round trip that says nothing but "alive".
     func ping(within timeout: Duration) async -> Bool {
-        guard underWay == nil else { return false }
+        guard underWay == nil, !isCopying else { return false }
         wire.beginFlight()
         let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
         do throws(WireError) {

@@ -17,6 +17,8 @@ extension Engine {
         public var credentials: (@Sendable () async throws -> Credentials)?
         /// For what cannot be thrown: notices of the server, sessions dropped without `close()`.
         public var logger: Logger
+        /// Every connection lives in one transaction that is never committed; see `withSandbox` of PostgresSessionsTesting.
+        package var isSandbox = false
 
         public init(
             url: String, pool: PoolOptions = PoolOptions(), session: SessionOptions = SessionOptions(),

@@ -75,6 +75,7 @@ extension ConnectionPool {
             let forceAt = now + grace.inNanoseconds
             perform(
                 state.withLock { state in
+                    state.isShuttingDown = true
                     state.onShutDown.append(continuation)
                     state.machine.apply(.shutdown(forceAt: forceAt), at: now, into: &state.effects)
                     var work = collectWork(&state, now)

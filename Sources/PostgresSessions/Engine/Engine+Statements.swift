@@ -27,9 +27,9 @@ extension Engine: StatementRunner {
                 outcome = try await lease.connection.fly(autocommitFlight(query))
             } catch {
                 pool.giveBack(lease, .broken)
-                let mayReplay = error.provesNothingWasExecuted && query.isOneTransaction
+                let mayReplay = error.provesNothingWasExecuted && query.isOneTransaction && !Task.isCancelled
                 if mayReplay && replays.take(after: error, lease) { continue }
-                throw EngineError(error)
+                throw error.surfaced(hasTimeout: configuration.session.statementTimeout != nil)
             }
             let isIdle = lease.wire.transactionStatus == .idle
             pool.giveBack(
@@ -56,6 +56,11 @@ extension Engine: StatementRunner {
     private func autocommitFlight(_ query: SQLQuery) -> Flight {
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
+        if configuration.isSandbox {
+            return Flight(
+                leading: ["SAVEPOINT sandbox_statement"], statement: query,
+                trailing: "RELEASE SAVEPOINT sandbox_statement", limits: limits)
+        }
         guard !options.locals.isEmpty else { return Flight(statement: query, limits: limits) }
         return Flight(leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits)
     }
@@ -63,12 +68,24 @@ extension Engine: StatementRunner {
     /// What a connection needs before somebody else gets it. A transaction left open by a statement's own text is rolled
     /// back here, awaited; session state is cleaned by the pool, in the background.
     func settle(_ lease: Lease) async -> LeaseOutcome {
+        if configuration.isSandbox { return await settleInSandbox(lease) }
         let reset = configuration.pool.resetOnReturn
         if lease.wire.transactionStatus != .idle {
             guard reset != .none else { return .broken }
             guard await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout) else { return .broken }
         }
         return lease.connection.outcomeWhenIdle(reset)
+    }
+}
+
+extension Engine {
+    /// A statement that failed in a sandbox is undone alone.
+    private func settleInSandbox(_ lease: Lease) async -> LeaseOutcome {
+        guard lease.wire.transactionStatus != .inTransaction else { return .clean }
+        let remedy: [SQLQuery] = [
+            "ROLLBACK TO SAVEPOINT sandbox_statement", "RELEASE SAVEPOINT sandbox_statement",
+        ]
+        return await lease.connection.run(remedy, within: ConnectionPool.housekeepingTimeout) ? .clean : .broken
     }
 }
 

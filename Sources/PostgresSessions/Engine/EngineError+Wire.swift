@@ -13,6 +13,16 @@ extension EngineError {
     }
 }
 
+extension WireError {
+    /// What the caller of a statement shall see of a connection that is gone.
+    func surfaced(hasTimeout: Bool) -> any Error {
+        if Task.isCancelled { return CancellationError() }
+        let error = EngineError(self)
+        if case .timedOut = self, hasTimeout { return EngineError.statementTimedOut("\(error)") }
+        return error
+    }
+}
+
 extension ServerError {
     init(_ error: WireServerError, query: String?) {
         self.init(

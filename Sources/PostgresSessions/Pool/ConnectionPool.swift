@@ -15,6 +15,7 @@ final class ConnectionPool: Sendable {
         /// Where each lent connection was asked for; kept only for the report of leaks.
         var origins: [Origin?] = []
         var waiters: [WaiterID: PoolWaiter] = [:]
+        var isShuttingDown = false
         var nextWaiter: UInt64 = 0
         var effects = PoolEffects()
         var timer: LoopTimer?
@@ -148,6 +149,8 @@ final class ConnectionPool: Sendable {
                 return collectWork(&state, now)
             })
     }
+
+    var isShutDown: Bool { state.withLock { $0.isShuttingDown } }
 
     var statistics: Engine.Statistics { state.withLock { Engine.Statistics($0) } }
 

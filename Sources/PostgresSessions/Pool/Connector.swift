@@ -10,6 +10,7 @@ struct Connector: Sendable {
     let statementCacheSize: Int
     let observers: [any EngineObserver]
     let session: SessionOptions
+    let isSandbox: Bool
     let logger: Logger
     private let firstConnect = FirstConnect()
 
@@ -30,6 +31,7 @@ struct Connector: Sendable {
         statementCacheSize = configuration.statementCacheSize
         observers = configuration.observers
         session = configuration.session
+        isSandbox = configuration.isSandbox
         logger = configuration.logger
     }
 
@@ -45,8 +47,9 @@ struct Connector: Sendable {
             request.use(user: given.user, password: given.password)
         }
         let connection = PhysicalConnection(try await request.run(), statementCacheSize: statementCacheSize)
-        guard !observers.isEmpty else { return connection }
         do {
+            if isSandbox { try await enterSandbox(connection) }
+            guard !observers.isEmpty else { return connection }
             try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
             try await hook(connection) { try await $0.onConnect($1) }
         } catch {
@@ -54,6 +57,13 @@ struct Connector: Sendable {
             throw error
         }
         return connection
+    }
+
+    /// What is committed in a sandbox is a savepoint of this transaction.
+    private func enterSandbox(_ connection: PhysicalConnection) async throws {
+        guard await connection.run(["BEGIN"], within: ConnectionPool.housekeepingTimeout) else {
+            throw ConnectFailure(message: "the sandbox's transaction could not be begun")
+        }
     }
 
     private func hook(

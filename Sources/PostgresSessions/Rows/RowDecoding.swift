@@ -18,21 +18,7 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
 
     /// Every row of a complete result.
     package func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
-        let decoder = try makeDecoder(for: result)
-        let count = result.rowCount
-        var failure: EngineError?
-        let rows = [T](unsafeUninitializedCapacity: count) { places, decoded in
-            do throws(EngineError) {
-                while decoded < count {
-                    try decoder.decode(result, row: decoded, into: places.baseAddress! + decoded)
-                    decoded += 1
-                }
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return rows
+        try makeDecoder(for: result).decodeAll(result)
     }
 }
 
@@ -110,6 +96,24 @@ package class RowDecoder<T> {
         } catch {
             throw .decoding(cells.reader.failure(error, T.self))
         }
+    }
+
+    /// Every row of a result whose columns are this decoder's, each decoded where it stays.
+    package final func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
+        let count = result.rowCount
+        var failure: EngineError?
+        let rows = [T](unsafeUninitializedCapacity: count) { places, decoded in
+            do throws(EngineError) {
+                while decoded < count {
+                    try decode(result, row: decoded, into: places.baseAddress! + decoded)
+                    decoded += 1
+                }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return rows
     }
 
     /// One row of COPY's binary format, without the message's header.

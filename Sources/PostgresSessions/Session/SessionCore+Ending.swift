@@ -5,7 +5,7 @@ extension SessionCore {
     // MARK: Commit
 
     func commit(in scope: Int?) async throws {
-        try await end(with: Self.commitCommand, tag: "COMMIT", in: scope)
+        try await end(with: commitCommand, tag: commitTag, in: scope)
     }
 
     private func end(with command: SQLQuery, tag: String, in scope: Int?) async throws {
@@ -51,7 +51,7 @@ extension SessionCore {
     private func commitClaimed(_ command: SQLQuery, tag: String) async throws {
         switch transaction {
         case .none, .pending:
-            guard tag == "COMMIT" else { throw EngineError.invalidState("there is no transaction to prepare") }
+            guard tag == commitTag else { throw EngineError.invalidState("there is no transaction to prepare") }
             endTransaction()
             return noteOutcome(isCommitted: true)
         case .failed(let state):
@@ -111,7 +111,11 @@ extension SessionCore {
     /// had, the connection is closed, and the server rolls back.
     func rollBackQuietly() async {
         if let lease {
-            let isClean = await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout)
+            let timeout = ConnectionPool.housekeepingTimeout
+            let isClean =
+                isSandbox
+                ? await lease.connection.run(Self.sandboxRollback, within: timeout)
+                : await lease.connection.rollBack(within: timeout)
             if !isClean { giveBackBroken() }
         }
         endTransaction()

@@ -153,7 +153,7 @@ final class SessionCore: @unchecked Sendable {
     private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
         let begin = characteristics.over(options)
         let settings = options.localSettings
-        var opening = [begin.begin]
+        var opening = [isSandbox ? Self.sandboxBegin : begin.begin]
         if !settings.isEmpty { opening.append(SQLQuery(settingLocally: settings)) }
         var deadline = engine.checkoutDeadline(checkoutTimeout)
         if let timeout { deadline = min(deadline, PoolInstant(nanoseconds: timeout.nanoseconds)) }
@@ -198,7 +198,7 @@ final class SessionCore: @unchecked Sendable {
         for rider in riders { leading.append(rider.command) }
         return Flight(
             leading: leading, statement: query.first, further: query.further,
-            trailing: thenCommit ? Self.commitCommand : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
+            trailing: thenCommit ? commitCommand : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
             livenessTimeout: liveness)
     }
 
@@ -224,11 +224,12 @@ final class SessionCore: @unchecked Sendable {
     func conclude(_ outcome: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
         noteRiders(outcome, leading: opening)
         switch lease?.wire.transactionStatus {
+        case .inTransaction where outcome.trailing != nil: endTransaction()  // a sandbox's COMMIT
         case .inTransaction: transaction = .active
         case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
         default: endTransaction()  // a statement, or COMMIT, ended it
         }
-        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != "COMMIT" {
+        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != commitTag {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
         let culprit = flight[min(outcome.completed, flight.count - 1)]
@@ -254,13 +255,8 @@ final class SessionCore: @unchecked Sendable {
     }
 
     func fail(_ error: WireError, thenCommit: Bool) -> any Error {
-        if Task.isCancelled && !thenCommit { return CancellationError() }
-        let engineError = EngineError(error)
-        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(engineError)")) }
-        if case .timedOut = error, timeout != nil || options.statementTimeout != nil {
-            return EngineError.statementTimedOut("\(engineError)")
-        }
-        return engineError
+        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(EngineError(error))")) }
+        return error.surfaced(hasTimeout: timeout != nil || options.statementTimeout != nil)
     }
 
     /// The connection is gone, and the transaction with it.
@@ -284,6 +280,15 @@ final class SessionCore: @unchecked Sendable {
         engine.pool.giveBack(lease, lease.connection.outcomeWhenIdle(engine.configuration.pool.resetOnReturn))
     }
 
-    static let commitCommand: SQLQuery = "COMMIT"
-    static let rollbackCommand: SQLQuery = "ROLLBACK"
+    // MARK: What COMMIT is called
+
+    var isSandbox: Bool { engine.configuration.isSandbox }
+    var commitCommand: SQLQuery { isSandbox ? Self.sandboxCommit : Self.commitCommand }
+    var commitTag: String { isSandbox ? "RELEASE" : "COMMIT" }
+
+    private static let commitCommand: SQLQuery = "COMMIT"
+    /// In a sandbox a session's transaction is a savepoint of the one that is never committed.
+    private static let sandboxBegin: SQLQuery = "SAVEPOINT sandbox_session"
+    private static let sandboxCommit: SQLQuery = "RELEASE SAVEPOINT sandbox_session"
+    static let sandboxRollback: [SQLQuery] = ["ROLLBACK TO SAVEPOINT sandbox_session", sandboxCommit]
 }

@@ -74,6 +74,8 @@ final class SocketWatch: Sendable {
         await withUnsafeContinuation { continuation in
             let now = state.withLock { state -> Wake? in
                 if state.isInterrupted { return .interrupted }
+                // The end is for good, and announced once.
+                if wanted.contains(.read) && state.ready.contains(.ended) { return .ready }
                 guard state.ready.isDisjoint(with: wanted) else {
                     state.ready.subtract(wanted)
                     return .ready

@@ -20,7 +20,8 @@ func testsHaveServersAndFaults() async throws {
     proxy.accept()
     let before = proxy.flights
     let one = try await engine.query("SELECT 1", as: Int.self).one()
-    print(one, proxy.flights - before, proxy.connections, proxy.openConnections, proxy.bytesToServer, proxy.bytesToClient)
+    print(
+        one, proxy.flights - before, proxy.connections, proxy.openConnections, proxy.bytesToServer, proxy.bytesToClient)
     try await server.restart(.immediate)
     try await server.shutDown(.smart, timeout: .seconds(5))
     try await server.startAgain()

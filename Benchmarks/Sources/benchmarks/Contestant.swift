@@ -1,0 +1,47 @@
+import CBaselines
+import Foundation
+import PostgresSessions
+
+/// Who takes part. Each measures itself in a process of its own, so that CPU time is the client's alone.
+enum Contestant: String, CaseIterable {
+    case engineSelect = "engine-select"
+    case pgbenchSelect = "pgbench-select"
+    case threadsSelect = "threads-select"
+    case engineTransaction = "engine-transaction"
+    case pipelinedTransaction = "pipelined-transaction"
+    case blockingTransaction = "blocking-transaction"
+    case engineCheckout = "engine-checkout"
+    case bareCheckout = "bare-checkout"
+
+    /// Runs in this process.
+    func measure(_ task: EngineContestant) async throws -> Measurement {
+        switch self {
+        case .engineSelect: try await task.select()
+        case .engineTransaction: try await task.transaction()
+        case .engineCheckout: try await task.checkout()
+        case .bareCheckout:
+            try await BarePool.checkout(
+                clients: task.clients, connections: task.connections, seconds: task.seconds,
+                executor: try Engine(url: task.url).executor)
+        case .pgbenchSelect: try PgBench.measure(task)
+        case .threadsSelect: try Self.baseline(BASELINE_SELECT, task)
+        case .pipelinedTransaction: try Self.baseline(BASELINE_TRANSACTION_PIPELINED, task)
+        case .blockingTransaction: try Self.baseline(BASELINE_TRANSACTION_BLOCKING, task)
+        }
+    }
+
+    private static func baseline(_ work: baseline_work, _ task: EngineContestant) throws -> Measurement {
+        var result = baseline_measurement()
+        var error = [CChar](repeating: 0, count: 1024)
+        let status = baseline_run(
+            work, task.url, Int32(task.connections), Int32(task.accounts), task.seconds, &result, &error,
+            Int32(error.count))
+        guard status == 0 else {
+            let message = String(decoding: error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            throw BenchmarkError("the C baseline failed: \(message)")
+        }
+        return Measurement(
+            operations: Int(result.operations), wallNanoseconds: Double(result.wall_nanoseconds),
+            cpuNanoseconds: Double(result.cpu_nanoseconds))
+    }
+}

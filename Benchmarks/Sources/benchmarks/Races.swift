@@ -1,0 +1,76 @@
+extension Race {
+    static let engine = "engine"
+    static let pgbench = "pgbench"
+    static let threads = "libpq threads"
+    static let pipelined = "libpq pipelined"
+    static let blocking = "libpq blocking"
+    static let bare = "lock + queue"
+
+    /// Who is who, printed above the tables.
+    static let legend = """
+          engine            this library, tasks on engine.executor, pool of 8
+          pgbench           pgbench -S -M prepared -c 8 -j 2
+          libpq threads     C, prepared and binary, a thread per connection, blocking
+          libpq pipelined   the same; BEGIN and SELECT in one flight by hand, then COMMIT: 2 flights
+          libpq blocking    the same; BEGIN, SELECT, COMMIT one after the other: 3 flights
+          lock + queue      Swift: a mutex, a list and a queue of continuations; no deadline, no cancellation, no health
+        """
+
+    static let select = Race(
+        name: "select",
+        title: "Prepared point SELECT on pgbench_accounts, scale \(Accounts.scale), 8 connections",
+        entrants: [
+            Entrant(label: engine, contestant: .engineSelect),
+            Entrant(label: pgbench, contestant: .pgbenchSelect),
+            Entrant(label: threads, contestant: .threadsSelect),
+        ],
+        references: [pgbench, threads],
+        targets: [
+            Target(sentence: "throughput at least 0.9 × pgbench") {
+                $0.ratio(engine, to: pgbench, \.perSecond) >= 0.9
+            } value: {
+                $0.ratio(engine, to: pgbench, \.perSecond).times
+            },
+            Target(sentence: "client CPU per query at most 1.5 × libpq threads") {
+                $0.ratio(engine, to: threads, \.cpuPerOperation) <= 1.5
+            } value: {
+                $0.ratio(engine, to: threads, \.cpuPerOperation).times
+            },
+        ])
+
+    static func checkout(tasks: Int) -> Race {
+        let uncontended = Target(sentence: "checkout and return on an idle pool under 1 µs on one task") {
+            $0.median(engine, \.wallPerOperation) < 1000
+        } value: {
+            "\(Int($0.median(engine, \.wallPerOperation))) ns"
+        }
+        return Race(
+            name: "checkout",
+            title:
+                "Checkout and return, nothing sent: \(tasks) \(tasks == 1 ? "task" : "tasks that yield inside"), 8 connections",
+            entrants: [
+                Entrant(label: engine, contestant: .engineCheckout, clients: tasks),
+                Entrant(label: bare, contestant: .bareCheckout, clients: tasks),
+            ],
+            references: [bare],
+            unit: .cycles,
+            targets: tasks == 1 ? [uncontended] : [])
+    }
+
+    static func transaction(over distance: String) -> Race {
+        Race(
+            name: "transaction",
+            title: "Unit of work BEGIN, SELECT, COMMIT, 8 connections, \(distance)",
+            entrants: [
+                Entrant(label: engine, contestant: .engineTransaction),
+                Entrant(label: pipelined, contestant: .pipelinedTransaction),
+                Entrant(label: blocking, contestant: .blockingTransaction),
+            ],
+            references: [pipelined, blocking])
+    }
+}
+
+extension Double {
+    /// As a ratio: `1.25 ×`.
+    var times: String { "\((self * 100).rounded() / 100) ×" }
+}

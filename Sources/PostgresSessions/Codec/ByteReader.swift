@@ -1,0 +1,35 @@
+/// Reads big-endian numbers and counted parts off a value, with every bound checked.
+struct ByteReader {
+    private var bytes: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// For values of fixed length.
+    init(_ bytes: UnsafeRawBufferPointer, count: Int) throws {
+        guard bytes.count == count else { throw SQLValueError("the value has \(bytes.count) bytes, not \(count)") }
+        self.bytes = bytes
+    }
+
+    var remaining: Int { bytes.count }
+
+    mutating func integer<I: FixedWidthInteger>(_ type: I.Type = I.self) throws -> I {
+        let part = try take(MemoryLayout<I>.size)
+        return I(bigEndian: part.loadUnaligned(as: I.self))
+    }
+
+    mutating func take(_ count: Int) throws -> UnsafeRawBufferPointer {
+        guard count >= 0, count <= bytes.count else {
+            throw SQLValueError("the value ends \(count - bytes.count) bytes too early")
+        }
+        let part = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
+        bytes = UnsafeRawBufferPointer(rebasing: bytes[count...])
+        return part
+    }
+
+    /// A part behind its Int32 length; nil where the length is -1, NULL.
+    mutating func counted() throws -> UnsafeRawBufferPointer? {
+        let length = try integer(Int32.self)
+        if length == -1 { return nil }
+        return try take(Int(length))
+    }
+}

@@ -1,0 +1,102 @@
+/// PostgreSQL's binary form of ranges: a byte of flags, then the bounds that there are behind their lengths
+/// (`range_send` in rangetypes.c, the flags in rangetypes.h). Multiranges: a count, then each range behind its length.
+enum RangeForm {
+    static let empty: UInt8 = 0x01
+    static let lowerInclusive: UInt8 = 0x02
+    static let upperInclusive: UInt8 = 0x04
+    static let lowerInfinite: UInt8 = 0x08
+    static let upperInfinite: UInt8 = 0x10
+
+    struct Parts {
+        var lower: UnsafeRawBufferPointer?
+        var upper: UnsafeRawBufferPointer?
+        var includesLower: Bool
+        var includesUpper: Bool
+
+        /// nil for the empty range.
+        init?(_ bytes: UnsafeRawBufferPointer) throws {
+            var reader = ByteReader(bytes)
+            let flags = try reader.integer(UInt8.self)
+            if flags & empty != 0 { return nil }
+            includesLower = flags & lowerInclusive != 0
+            includesUpper = flags & upperInclusive != 0
+            if flags & lowerInfinite == 0 { lower = try reader.counted() }
+            if flags & upperInfinite == 0 { upper = try reader.counted() }
+            guard reader.remaining == 0 else { throw SQLValueError("a range with \(reader.remaining) bytes too many") }
+        }
+    }
+
+    static func parts(ofMultirange bytes: UnsafeRawBufferPointer) throws -> [UnsafeRawBufferPointer] {
+        var reader = ByteReader(bytes)
+        let count = Int(try reader.integer(Int32.self))
+        guard count >= 0, count <= reader.remaining / 4 else { throw SQLValueError("a multirange of \(count) ranges") }
+        var parts: [UnsafeRawBufferPointer] = []
+        for _ in 0..<count {
+            guard let part = try reader.counted() else { throw SQLValueError("a multirange with a NULL in it") }
+            parts.append(part)
+        }
+        guard reader.remaining == 0 else { throw SQLValueError("a multirange with \(reader.remaining) bytes too many") }
+        return parts
+    }
+
+    static func boundType(of range: SQLType) -> SQLType? {
+        switch range {
+        case .int4range: .int4
+        case .int8range: .int8
+        case .numrange: .numeric
+        case .tsrange: .timestamp
+        case .tstzrange: .timestamptz
+        case .daterange: .date
+        default: nil
+        }
+    }
+
+    static func rangeType(of multirange: SQLType) -> SQLType? {
+        switch multirange {
+        case .int4multirange: .int4range
+        case .int8multirange: .int8range
+        case .nummultirange: .numrange
+        case .tsmultirange: .tsrange
+        case .tstzmultirange: .tstzrange
+        case .datemultirange: .daterange
+        default: nil
+        }
+    }
+
+    static func arrayType(of type: SQLType) -> SQLType {
+        switch type {
+        case .int4range: .int4rangeArray
+        case .int8range: .int8rangeArray
+        case .numrange: .numrangeArray
+        case .tsrange: .tsrangeArray
+        case .tstzrange: .tstzrangeArray
+        case .daterange: .daterangeArray
+        case .int4multirange: .int4multirangeArray
+        case .int8multirange: .int8multirangeArray
+        case .nummultirange: .nummultirangeArray
+        case .tsmultirange: .tsmultirangeArray
+        case .tstzmultirange: .tstzmultirangeArray
+        case .datemultirange: .datemultirangeArray
+        default: .unknown
+        }
+    }
+
+    static func text(_ bytes: UnsafeRawBufferPointer, boundType: SQLType) throws -> String {
+        guard let parts = try Parts(bytes) else { return "empty" }
+        func bound(_ bytes: UnsafeRawBufferPointer?) throws -> String {
+            guard let bytes else { return "" }
+            return quoted(try TextForm.render(SQLCell(bytes: bytes, type: boundType, isBinary: true)))
+        }
+        return try (parts.includesLower ? "[" : "(") + bound(parts.lower) + "," + bound(parts.upper)
+            + (parts.includesUpper ? "]" : ")")
+    }
+
+    static func text(ofMultirange bytes: UnsafeRawBufferPointer, boundType: SQLType) throws -> String {
+        "{" + (try parts(ofMultirange: bytes).map { try text($0, boundType: boundType) }).joined(separator: ",") + "}"
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let isPlain = !text.isEmpty && !text.contains { "\"\\()[],".contains($0) || $0.isWhitespace }
+        return isPlain ? text : "\"" + String(text.flatMap { $0 == "\"" || $0 == "\\" ? [$0, $0] : [$0] }) + "\""
+    }
+}

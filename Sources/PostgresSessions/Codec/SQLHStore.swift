@@ -1,0 +1,45 @@
+/// The pairs of an `hstore`, the extension's type: keys with values that may be NULL.
+///
+/// Bound as text, since the extension's type has another id in each database.
+public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
+    public var pairs: [String: String?]
+
+    public init(_ pairs: [String: String?]) { self.pairs = pairs }
+
+    public subscript(key: String) -> String? { pairs[key] ?? nil }
+
+    public static var sqlType: SQLType { .unknown }
+    public static var sqlFormat: SQLFormat { .text }
+
+    public init(sqlCell: SQLCell) throws {
+        guard sqlCell.isBinary, sqlCell.type.rawValue >= SQLCell.firstUserDefinedType else {
+            throw sqlCell.unsupported(SQLHStore.self)
+        }
+        var reader = ByteReader(sqlCell.bytes)
+        let count = Int(try reader.integer(Int32.self))
+        guard count >= 0, count <= reader.remaining / 8 else { throw SQLValueError("an hstore of \(count) pairs") }
+        var pairs: [String: String?] = [:]
+        for _ in 0..<count {
+            guard let key = try reader.counted()?.validUTF8 else {
+                throw SQLValueError("an hstore with an unreadable key")
+            }
+            guard let bytes = try reader.counted() else {
+                pairs[key] = .some(nil)
+                continue
+            }
+            guard let value = bytes.validUTF8 else { throw SQLValueError("an hstore with a value that is not UTF-8") }
+            pairs[key] = value
+        }
+        guard reader.remaining == 0 else { throw SQLValueError("an hstore with \(reader.remaining) bytes too many") }
+        self.pairs = pairs
+    }
+
+    public func encode(into buffer: inout SQLEncodingBuffer) throws {
+        let text = pairs.map { key, value in "\(Self.quoted(key))=>\(value.map { Self.quoted($0) } ?? "NULL")" }
+        buffer.append(text: text.joined(separator: ","))
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "\"" + String(text.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }) + "\""
+    }
+}

@@ -1,0 +1,180 @@
+internal import PostgresWire
+
+/// COPY conversations. Whoever holds the connection looks at its state afterwards: broken, or in what transaction.
+extension PhysicalConnection {
+    // MARK: In
+
+    /// COPY FROM STDIN. `fill` appends rows to the encoder until it has enough, and says whether there are more.
+    ///
+    /// Where `fill` throws, or the task is cancelled, the COPY fails on the server, and nothing of it stays.
+    func copyIn(
+        _ table: String, _ names: [String], _ limits: FlightLimits,
+        _ fill: (inout CopyEncoder) async throws -> Bool
+    ) async throws -> CommandResult {
+        let columns = try await copyColumns(of: table, names, limits)
+        var encoder = CopyEncoder(columns)
+        let target = try Self.name { () throws(SQLValueError) in try SQLIdentifier.qualified(table) }
+        let list = try columns.map { column in
+            try Self.name { () throws(SQLValueError) in try SQLIdentifier.quoted(column.name) }
+        }.joined(separator: ", ")
+        let text = "COPY \(target) (\(list)) FROM STDIN (FORMAT binary)"
+        try await beginCopy(text, limits)
+        let failure = await send(&encoder, limits, fill)
+        let ending = failure == nil ? limits : Self.endingLimits
+        let outcome = try await attempt { () throws(WireError) in
+            try await wire.endCopyIn(failing: failure.map { _ in "ended by the client" }, ending)
+        }
+        isCopying = false
+        if let failure { throw failure }
+        return try Self.result(outcome, text)
+    }
+
+    /// Sends all rows. The server's own refusal is not a failure here: the end of the COPY tells it.
+    private func send(
+        _ encoder: inout CopyEncoder, _ limits: FlightLimits, _ fill: (inout CopyEncoder) async throws -> Bool
+    ) async -> (any Error)? {
+        do {
+            var isMore = true
+            while isMore {
+                isMore = try await fill(&encoder)
+                if !isMore { encoder.finish() }
+                try Task.checkCancellation()
+                if wire.copyHasFailed() { return nil }
+                while true {
+                    let isTaken = try encoder.buffer.bytes.withUnsafeBytes { bytes throws(WireError) in
+                        try wire.offerCopy(bytes)
+                    }
+                    try await attempt { () throws(WireError) in try await wire.flush(limits) }
+                    if isTaken { break }
+                }
+                encoder.removeAll()
+            }
+            return nil
+        } catch {
+            return (error as? WireError).map { EngineError($0) } ?? error
+        }
+    }
+
+    /// The types of a table's columns, a domain's being those of its base.
+    private func copyColumns(
+        of table: String, _ names: [String], _ limits: FlightLimits
+    ) async throws -> [CopyEncoder.Column] {
+        let target = try Self.name { () throws(SQLValueError) in try SQLIdentifier.qualified(table) }
+        let query: SQLQuery = """
+            SELECT a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END::int8
+            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+            WHERE a.attrelid = \(target)::text::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+            """
+        let outcome = try await attempt { () throws(WireError) in
+            try await fly(Flight(statement: query, limits: limits, isOwn: true))
+        }
+        let result = try verdict(on: outcome, query, SessionOptions()).get()
+        let rows = try RowDecoding<(String, Int)>.tuple().rows(of: result)
+        guard !names.isEmpty else { return rows.map { .init(name: $0.0, type: UInt32($0.1)) } }
+        return try names.map { name in
+            guard let row = rows.first(where: { $0.0 == name }) else {
+                throw EngineError.encoding("the table \(table) has no column \"\(name)\"")
+            }
+            return .init(name: name, type: UInt32(row.1))
+        }
+    }
+
+    // MARK: Out
+
+    /// Starts COPY (query) TO STDOUT and returns what its columns are. In a transaction a savepoint protects it from an
+    /// early end, which must cancel the COPY on the server.
+    func beginCopyOut(_ query: SQLQuery, _ limits: FlightLimits) async throws -> RowColumns {
+        guard query.parameters.count == 0 else {
+            throw EngineError.encoding("COPY takes no parameters: use stream(), or write the values into the query")
+        }
+        let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
+        let isInTransaction = wire.transactionStatus == .inTransaction
+        let outcome = try await attempt { () throws(WireError) in
+            try await fly(
+                Flight(
+                    statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
+                    isUnnamed: true))
+        }
+        let columns = RowColumns(of: try verdict(on: outcome, query, SessionOptions()).get())
+        try await beginCopy("COPY (\(query.text)) TO STDOUT (FORMAT binary)", limits)
+        copySavepoint = isInTransaction
+        return columns
+    }
+
+    /// One message of a COPY TO STDOUT, or nil after the last. `read` sees its bytes before they are freed.
+    func nextCopied<R: Sendable>(_ limits: FlightLimits, _ read: (UnsafeRawBufferPointer) -> R) async throws -> R? {
+        try await attempt { () throws(WireError) in try await wire.nextCopyRow(limits, read) }
+    }
+
+    /// The end of a COPY TO STDOUT that was read to its last row.
+    func endCopyOut(_ text: String, _ limits: FlightLimits) async throws {
+        let outcome = try await attempt { () throws(WireError) in try await wire.endCopy(limits) }
+        isCopying = false
+        if copySavepoint, case .success = outcome { _ = await run([Self.release], within: .seconds(5)) }
+        copySavepoint = false
+        _ = try Self.result(outcome, text)
+    }
+
+    /// Left early: cancelled on the server, read to its end, and undone. Bounded.
+    func abandonCopyOut() async throws(WireError) {
+        wire.cancelCopy()
+        _ = try await wire.endCopy(Self.endingLimits)
+        isCopying = false
+        guard copySavepoint else { return }
+        copySavepoint = false
+        guard await run([Self.rollback, Self.release], within: .seconds(5)) else {
+            wire.closeAfterSurprise()
+            throw .lost("the transaction could not go on after a COPY that was left early", nil)
+        }
+    }
+
+    private static let savepoint: SQLQuery = "SAVEPOINT session_copy"
+    private static let rollback: SQLQuery = "ROLLBACK TO SAVEPOINT session_copy"
+    private static let release: SQLQuery = "RELEASE SAVEPOINT session_copy"
+
+    // MARK: Both
+
+    private func beginCopy(_ text: String, _ limits: FlightLimits) async throws {
+        let answer = try await attempt { () throws(WireError) in try await wire.beginCopy(text, limits) }
+        if case .refused(let error) = answer { throw ServerError(error, query: text) }
+        isCopying = true
+    }
+
+    /// A step of the conversation, during which the task's cancellation cancels the COPY on the server.
+    private func attempt<R>(_ body: () async throws(WireError) -> R) async throws -> R {
+        let outcome: Result<R, WireError> = await withTaskCancellationHandler {
+            do throws(WireError) {
+                return .success(try await body())
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            wire.interrupt()
+        }
+        switch outcome {
+        case .success(let result): return result
+        case .failure(let error): throw Task.isCancelled ? CancellationError() : EngineError(error)
+        }
+    }
+
+    private static var endingLimits: FlightLimits {
+        FlightLimits(hard: Monotonic.now.advanced(by: WireConnection.cancelTimeout), isInterruptible: false)
+    }
+
+    private static func name(_ quote: () throws(SQLValueError) -> String) throws(EngineError) -> String {
+        do throws(SQLValueError) {
+            return try quote()
+        } catch {
+            throw .encoding("a name: \(error.reason)")
+        }
+    }
+
+    private static func result(_ outcome: Result<WireResult, WireServerErrorBox>, _ text: String) throws -> CommandResult {
+        switch outcome {
+        case .success(let result): return CommandResult(result)
+        case .failure(let box):
+            if box.error.sqlState == "57014" && Task.isCancelled { throw CancellationError() }
+            throw ServerError(box.error, query: text)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+internal import Logging
+internal import PostgresWire
+
+extension Engine {
+    /// Notifications of a channel as they come, on a connection of its own that is not the pool's.
+    ///
+    /// When the connection is lost, it is made again with growing pauses, and the first element after that says `isGap`:
+    /// whatever was sent meanwhile is lost, so look at the tables. Ends when the engine is shut down; leave the loop, or cancel
+    /// its task, to end it earlier.
+    public func listen(on channel: String) -> ChannelNotifications { ChannelNotifications(engine: self, channel: channel) }
+}
+
+/// What somebody's NOTIFY said.
+public struct ChannelNotification: Sendable, Hashable {
+    public let channel: String
+    public let payload: String
+    /// The server process that sent it.
+    public let processID: Int
+    /// Not a notification: the connection was lost and made again, and notifications in between were missed.
+    public let isGap: Bool
+}
+
+/// The notifications of one channel. Each loop has a connection of its own.
+public struct ChannelNotifications: AsyncSequence, Sendable {
+    public typealias Element = ChannelNotification
+    let engine: Engine
+    let channel: String
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(engine, channel) }
+
+    public final class AsyncIterator: AsyncIteratorProtocol {
+        private let engine: Engine
+        private let channel: String
+        private var connection: PhysicalConnection?
+        private var pending: [ChannelNotification] = []
+        private var hasConnected = false
+        private var failures = 0
+
+        init(_ engine: Engine, _ channel: String) {
+            self.engine = engine
+            self.channel = channel
+        }
+
+        deinit { connection?.wire.closeNow() }
+
+        public func next() async throws -> ChannelNotification? { try await next(isolation: #isolation) }
+
+        public func next(isolation actor: isolated (any Actor)?) async throws -> ChannelNotification? {
+            while true {
+                if !pending.isEmpty { return pending.removeFirst() }
+                try Task.checkCancellation()
+                guard !engine.pool.isShutDown else {
+                    close()
+                    return nil
+                }
+                guard let connection else {
+                    try await connect()
+                    continue
+                }
+                await wait(connection)
+            }
+        }
+
+        private func close() {
+            connection?.wire.closeNow()
+            connection = nil
+        }
+
+        /// Wakes at least once a second, to hear of the engine's shutdown.
+        private func wait(_ connection: PhysicalConnection) async {
+            let wire = connection.wire
+            _ = await withTaskCancellationHandler {
+                await wire.waitForNews(until: Monotonic.now.advanced(by: .seconds(1)))
+            } onCancel: {
+                wire.interrupt()
+            }
+            pending += wire.takeNotifications().map {
+                ChannelNotification(channel: $0.channel, payload: $0.payload, processID: Int($0.processID), isGap: false)
+            }
+            if wire.isBroken { close() }
+        }
+
+        private func connect() async throws {
+            do {
+                let connector = engine.pool.connector
+                let made = try await connector.connect(connector.request {})
+                let name = try SQLIdentifier.quoted(channel)
+                guard await made.run(["LISTEN \(unsafeRaw: name)"], within: .seconds(10)) else {
+                    made.wire.closeNow()
+                    throw ConnectFailure(message: "LISTEN was not answered")
+                }
+                connection = made
+                failures = 0
+                if hasConnected { pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true)) }
+                hasConnected = true
+            } catch {
+                guard hasConnected else { throw described(error) }
+                failures += 1
+                engine.logger.debug("LISTEN lost its connection", metadata: ["attempt": "\(failures)"])
+                let ceiling = Duration.milliseconds(Swift.min(5000, 50 << Swift.min(failures, 7)))
+                try await Task.sleep(for: ceiling * Double.random(in: 0.5...1))
+            }
+        }
+
+        /// The first connection's failure is the caller's to know.
+        private func described(_ error: any Error) -> any Error {
+            switch error {
+            case let failure as WireConnectFailure: EngineError.connectFailed(ConnectFailure(failure))
+            case let failure as ConnectFailure: EngineError.connectFailed(failure)
+            case let failure as SQLValueError: EngineError.encoding("the channel's name: \(failure.reason)")
+            default: error
+            }
+        }
+    }
+}
+
+@available(*, unavailable, message: "an iterator belongs to one task")
+extension ChannelNotifications.AsyncIterator: Sendable {}

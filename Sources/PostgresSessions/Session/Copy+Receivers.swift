@@ -1,0 +1,190 @@
+internal import PostgresWire
+
+// Two receivers, one vocabulary; see RowQuery+Receivers.swift. Rows reach the encoder through a `RowWriter`, as values of one
+// opaque type: where Swift 6.3.1 sees an optional tuple of a parameter pack, or a closure over one, it crashes.
+
+extension Session {
+    /// Copies rows into a table in binary form: the fastest way in. Rows are tuples; the columns default to all of the
+    /// table's. A lazy sequence is consumed as it is sent, so memory stays bounded.
+    ///
+    /// Values are converted to the columns' types where that is exact. Returns how many rows were written. Where a row is
+    /// refused, nothing is copied: ``ServerError`` with the row in its context, or ``EngineError/encoding(_:)`` naming it.
+    @discardableResult
+    public func copyIn<each T: SQLEncodable, Rows: Sequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element == (repeat each T) {
+        try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
+    }
+
+    /// As the other `copyIn`, into one column.
+    @discardableResult
+    public func copyIn<Rows: Sequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element: SQLEncodable {
+        try await feed(table, columns, rows, ScalarWriter<Rows.Element>.self)
+    }
+
+    /// As the other `copyIn`, from a sequence that is asked for more only when the server has taken what it had.
+    @discardableResult
+    public func copyIn<each T: SQLEncodable, Rows: AsyncSequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element == (repeat each T) {
+        try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
+    }
+
+    private func feed<Rows: Sequence, W: RowWriter>(
+        _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
+    ) async throws -> Int where Rows.Element == W.Row {
+        var rows = rows.makeIterator()
+        return try await core.copyIn(table, columns, in: scope) { encoder in
+            while !encoder.isFull {
+                guard let row = rows.next() else { return false }
+                try W.write(row, &encoder)
+            }
+            return true
+        }.rowsAffected
+    }
+
+    private func feed<Rows: AsyncSequence, W: RowWriter>(
+        _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
+    ) async throws -> Int where Rows.Element == W.Row {
+        var rows = rows.makeAsyncIterator()
+        return try await core.copyIn(table, columns, in: scope) { encoder in
+            while !encoder.isFull {
+                guard let row = try await rows.next(isolation: #isolation) else { return false }
+                try W.write(row, &encoder)
+            }
+            return true
+        }.rowsAffected
+    }
+
+    /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and
+    /// no parameters. Elements are tuples, scalars or any `Decodable`, as in `query(_:as:)`.
+    public func copyOut<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .scalar)
+    }
+
+    /// As the other `copyOut`, into tuples.
+    public func copyOut<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
+        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+    ) async throws -> sending CopyOutRows<(A, B, repeat each T)> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .tuple())
+    }
+
+    /// As the other `copyOut`, into any `Decodable`.
+    @_disfavoredOverload
+    public func copyOut<T: Decodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .decodable)
+    }
+}
+
+extension Connection {
+    /// Copies rows into a table in binary form: the fastest way in. Rows are tuples; the columns default to all of the
+    /// table's. A lazy sequence is consumed as it is sent, so memory stays bounded.
+    ///
+    /// Values are converted to the columns' types where that is exact. Returns how many rows were written. Where a row is
+    /// refused, nothing is copied: ``ServerError`` with the row in its context, or ``EngineError/encoding(_:)`` naming it.
+    @discardableResult
+    public func copyIn<each T: SQLEncodable, Rows: Sequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element == (repeat each T) {
+        try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
+    }
+
+    /// As the other `copyIn`, into one column.
+    @discardableResult
+    public func copyIn<Rows: Sequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element: SQLEncodable {
+        try await feed(table, columns, rows, ScalarWriter<Rows.Element>.self)
+    }
+
+    /// As the other `copyIn`, from a sequence that is asked for more only when the server has taken what it had.
+    @discardableResult
+    public func copyIn<each T: SQLEncodable, Rows: AsyncSequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element == (repeat each T) {
+        try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
+    }
+
+    private func feed<Rows: Sequence, W: RowWriter>(
+        _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
+    ) async throws -> Int where Rows.Element == W.Row {
+        var rows = rows.makeIterator()
+        return try await core.copyIn(table, columns) { encoder in
+            while !encoder.isFull {
+                guard let row = rows.next() else { return false }
+                try W.write(row, &encoder)
+            }
+            return true
+        }.rowsAffected
+    }
+
+    private func feed<Rows: AsyncSequence, W: RowWriter>(
+        _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
+    ) async throws -> Int where Rows.Element == W.Row {
+        var rows = rows.makeAsyncIterator()
+        return try await core.copyIn(table, columns) { encoder in
+            while !encoder.isFull {
+                guard let row = try await rows.next(isolation: #isolation) else { return false }
+                try W.write(row, &encoder)
+            }
+            return true
+        }.rowsAffected
+    }
+
+    /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and
+    /// no parameters. Elements are tuples, scalars or any `Decodable`, as in `query(_:as:)`.
+    public func copyOut<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .scalar)
+    }
+
+    /// As the other `copyOut`, into tuples.
+    public func copyOut<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
+        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+    ) async throws -> sending CopyOutRows<(A, B, repeat each T)> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .tuple())
+    }
+
+    /// As the other `copyOut`, into any `Decodable`.
+    @_disfavoredOverload
+    public func copyOut<T: Decodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
+        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .decodable)
+    }
+}
+
+extension CopyOutRows {
+    /// The COPY has begun; if its columns do not fit, it is ended again.
+    static func begin(
+        _ query: SQLQuery, _ source: any CopySource, _ columns: RowColumns, _ decoding: RowDecoding<Element>
+    ) throws -> sending CopyOutRows<Element> {
+        let binary = RowColumns(
+            names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true })
+        do throws(EngineError) {
+            return CopyOutRows(source: source, text: query.text, decoder: try decoding.makeDecoder(for: binary))
+        } catch {
+            source.endCopyOut(isComplete: false)
+            throw error
+        }
+    }
+}
+
+/// How a row's values reach the encoder.
+protocol RowWriter {
+    associatedtype Row
+    static func write(_ row: Row, _ encoder: inout CopyEncoder) throws
+}
+
+struct TupleWriter<each T: SQLEncodable>: RowWriter {
+    static func write(_ row: (repeat each T), _ encoder: inout CopyEncoder) throws {
+        encoder.beginRow()
+        repeat try encoder.field(each row)
+    }
+}
+
+struct ScalarWriter<T: SQLEncodable>: RowWriter {
+    static func write(_ row: T, _ encoder: inout CopyEncoder) throws {
+        encoder.beginRow()
+        try encoder.field(row)
+    }
+}

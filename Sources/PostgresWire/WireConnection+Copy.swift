@@ -1,0 +1,149 @@
+internal import CLibPQ
+
+/// COPY, which a pipeline cannot have: the connection leaves pipeline mode for it and comes back at its end.
+extension WireConnection {
+    package enum CopyAnswer: Sendable {
+        case ready
+        case refused(WireServerError)
+    }
+
+    /// Starts a COPY FROM STDIN or TO STDOUT. Not while a flight is under way.
+    package func beginCopy(_ text: String, _ limits: FlightLimits) async throws(WireError) -> CopyAnswer {
+        beginFlight()
+        guard outstanding == 0, PQexitPipelineMode(conn) == 1, PQsendQuery(conn, text) == 1 else {
+            isBroken = true
+            throw .lost("cannot begin COPY: \(String(cString: PQerrorMessage(conn)))", lastFatal)
+        }
+        try await flush(limits)
+        let result = try await copyResult(limits)
+        let status = result.map { PQresultStatus($0.pointer) }
+        if status == PGRES_COPY_IN || status == PGRES_COPY_OUT { return .ready }
+        let error = result.map { WireServerError($0.pointer) } ?? WireServerError(severity: "ERROR", message: "no answer")
+        try await backToPipeline(limits)
+        if status != PGRES_FATAL_ERROR { throw .refused("the statement is not a COPY") }
+        return .refused(error)
+    }
+
+    /// Takes more bytes, as many as it is given, or none: then flush, and offer them again.
+    package func offerCopy(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Bool {
+        guard !bytes.isEmpty else { return true }
+        let start = bytes.assumingMemoryBound(to: CChar.self).baseAddress
+        let taken = PQputCopyData(conn, start, Int32(bytes.count))
+        guard taken >= 0 else {
+            isBroken = PQstatus(conn) == CONNECTION_BAD
+            throw .lost(String(cString: PQerrorMessage(conn)), lastFatal)
+        }
+        return taken == 1
+    }
+
+    /// Whether the server has already ended the COPY with an error, so that the rest need not be sent.
+    package func copyHasFailed() -> Bool {
+        if hasUnreadBytes { consume() }
+        return PQisBusy(conn) == 0
+    }
+
+    /// Ends a COPY FROM STDIN; with a reason, it fails on the server, and nothing is copied.
+    package func endCopyIn(
+        failing reason: String?, _ limits: FlightLimits
+    ) async throws(WireError) -> Result<WireResult, WireServerErrorBox> {
+        while PQputCopyEnd(conn, reason) == 0 { try await flush(limits) }
+        try await flush(limits)
+        return try await endCopy(limits)
+    }
+
+    /// The next row of a COPY TO STDOUT, or nil after the last; `body` reads it before it is freed.
+    package func nextCopyRow<R>(
+        _ limits: FlightLimits, _ body: (UnsafeRawBufferPointer) -> R
+    ) async throws(WireError) -> R? {
+        while true {
+            var buffer: UnsafeMutablePointer<CChar>?
+            let length = PQgetCopyData(conn, &buffer, 1)
+            if length > 0, let buffer {
+                defer { PQfreemem(buffer) }
+                return body(UnsafeRawBufferPointer(start: buffer, count: Int(length)))
+            }
+            if length < 0 { return nil }
+            try await waitForInput(limits)
+            if PQstatus(conn) == CONNECTION_BAD { return nil }  // the end says why
+        }
+    }
+
+    /// Reads the end of a COPY, and goes back to pipeline mode.
+    package func endCopy(_ limits: FlightLimits) async throws(WireError) -> Result<WireResult, WireServerErrorBox> {
+        var outcome: Result<WireResult, WireServerErrorBox>?
+        while let result = try await copyResult(limits) {
+            let status = PQresultStatus(result.pointer)
+            if status == PGRES_COPY_OUT || status == PGRES_COPY_IN {
+                // Left early: what is still coming is dropped.
+                while try await nextCopyRow(limits, { _ in true }) != nil {}
+                continue
+            }
+            guard outcome == nil else { continue }
+            if status == PGRES_COMMAND_OK {
+                outcome = .success(result)
+            } else {
+                outcome = .failure(WireServerErrorBox(WireServerError(result.pointer)))
+            }
+        }
+        try await backToPipeline(limits)
+        if isCancelling { try await endFlight() }
+        return outcome ?? .failure(WireServerErrorBox(WireServerError(severity: "ERROR", message: "COPY had no end")))
+    }
+
+    /// Cancels the COPY that runs; its end says so.
+    package func cancelCopy() { startCancel() }
+
+    private func copyResult(_ limits: FlightLimits) async throws(WireError) -> WireResult? {
+        while PQisBusy(conn) == 1 && PQstatus(conn) != CONNECTION_BAD { try await waitForInput(limits) }
+        guard let pointer = PQgetResult(conn) else { return nil }
+        let result = WireResult(pointer)
+        guard PQstatus(conn) == CONNECTION_BAD else { return result }
+        isBroken = true
+        throw .lost(WireServerError(pointer).message, lastFatal)
+    }
+
+    private func backToPipeline(_ limits: FlightLimits) async throws(WireError) {
+        while try await copyResult(limits) != nil {}
+        guard PQenterPipelineMode(conn) == 1 else {
+            isBroken = true
+            throw .lost("cannot go back to pipeline mode: \(String(cString: PQerrorMessage(conn)))", lastFatal)
+        }
+    }
+}
+
+/// A server's refusal as an `Error`, for `Result`.
+package struct WireServerErrorBox: Error, Sendable {
+    package let error: WireServerError
+    init(_ error: WireServerError) { self.error = error }
+}
+
+/// What NOTIFY sends.
+package struct WireNotification: Sendable {
+    package let channel: String
+    package let payload: String
+    package let processID: Int32
+}
+
+extension WireConnection {
+    /// Waits until the server has said something unasked, or an interrupt. False: the connection is gone.
+    package func waitForNews(until deadline: Monotonic?) async -> Wake {
+        let wake = await watch.wait(for: .read, until: deadline)
+        if wake == .ready { consume() }
+        return wake
+    }
+
+    /// The notifications that have arrived.
+    package func takeNotifications() -> [WireNotification] {
+        _ = PQisBusy(conn)  // parses what has arrived
+        var found: [WireNotification] = []
+        while let notification = PQnotifies(conn) {
+            found.append(
+                WireNotification(
+                    channel: String(cString: notification.pointee.relname),
+                    payload: String(cString: notification.pointee.extra), processID: notification.pointee.be_pid))
+            PQfreemem(notification)
+        }
+        if PQstatus(conn) == CONNECTION_BAD { isBroken = true }
+        return found
+    }
+}

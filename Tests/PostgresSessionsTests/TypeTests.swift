@@ -1,0 +1,156 @@
+import Foundation
+import PostgresWire
+import Testing
+
+@testable import PostgresSessions
+
+private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(String.self, V.sqlType, encoded(value)) }
+
+@Suite struct `Days, times and spans` {
+    @Test func `come back as they went`() throws {
+        let date = try #require(SQLDate(year: 2026, month: 11, day: 22))
+        #expect(try decode(SQLDate.self, .date, encoded(date)) == date)
+        #expect(try decode(SQLDate.self, text: "2026-11-22") == date)
+        #expect(date.year == 2026 && date.month == 11 && date.day == 22)
+        let time = try #require(SQLTime(hour: 20, minute: 22, second: 45, microsecond: 250_000))
+        #expect(try decode(SQLTime.self, .time, encoded(time)) == time)
+        #expect(try decode(SQLTime.self, text: "20:22:45.25") == time)
+        let zoned = SQLTimeWithZone(time: time, secondsFromGMT: 7_200)
+        #expect(try decode(SQLTimeWithZone.self, .timetz, encoded(zoned)) == zoned)
+        #expect(try decode(SQLTimeWithZone.self, text: "20:22:45.25+02") == zoned)
+        let span = SQLInterval(months: 14, days: -3, microseconds: 1_500_000)
+        #expect(try decode(SQLInterval.self, .interval, encoded(span)) == span)
+        #expect(try decode(Duration.self, .interval, encoded(Duration.milliseconds(1500))) == .milliseconds(1500))
+    }
+
+    @Test func `print as the server prints them`() throws {
+        #expect(
+            try text(SQLInterval(months: 14, days: 3, microseconds: 14_706_789_000))
+                == "1 year 2 mons 3 days 04:05:06.789")
+        #expect(try text(SQLInterval(months: -1, days: 1)) == "-1 mons +1 day")
+        #expect(try text(SQLInterval(days: -1, microseconds: 3_600_000_000)) == "-1 days +01:00:00")
+        #expect(try text(SQLInterval()) == "00:00:00")
+        #expect(
+            try text(SQLTimeWithZone(time: SQLTime(hour: 1, minute: 2)!, secondsFromGMT: -12_600)) == "01:02:00-03:30")
+        #expect(try text(SQLDate.infinity) == "infinity")
+    }
+
+    @Test func `refuse what is none`() {
+        #expect(SQLDate(year: 2026, month: 2, day: 29) == nil)
+        #expect(SQLTime(hour: 24, minute: 1) == nil)
+        #expect(reason { _ = try decode(SQLTime.self, .time, big(Int64(-1))) } != nil)
+        #expect(
+            reason { _ = try decode(Duration.self, .interval, encoded(SQLInterval(days: 1))) }?.contains("days") == true
+        )
+    }
+}
+
+@Suite struct `Ranges` {
+    @Test func `come back as they went`() throws {
+        let ranges: [SQLRange<Int>] = [
+            .empty, SQLRange(1..<5), SQLRange(1...5), .between(lower: .unbounded, upper: .exclusive(3)),
+        ]
+        for range in ranges { #expect(try decode(SQLRange<Int>.self, .int8range, encoded(range)) == range) }
+        let many = SQLMultirange([SQLRange(1..<2), SQLRange(5..<9)])
+        #expect(try decode(SQLMultirange<Int>.self, .int8multirange, encoded(many)) == many)
+        #expect(try decode([SQLRange<Int>].self, .int8rangeArray, encoded(ranges)) == ranges)
+    }
+
+    @Test func `read from a range of another integer type`() throws {
+        #expect(try decode(SQLRange<Int>.self, .int4range, encoded(SQLRange(Int32(1)..<5))) == SQLRange(1..<5))
+        #expect(reason { _ = try decode(SQLRange<Int>.self, .text, [0]) } != nil)
+    }
+
+    @Test func `print as the server prints them`() throws {
+        #expect(try text(SQLRange(1..<5)) == "[1,5)")
+        #expect(try text(SQLRange<Int>.between(lower: .unbounded, upper: .unbounded)) == "(,)")
+        #expect(try text(SQLMultirange([SQLRange(1..<2)])) == "{[1,2)}")
+        let day = Date(timeIntervalSince1970: 0)..<Date(timeIntervalSince1970: 86_400)
+        #expect(try text(SQLRange(day)) == #"["1970-01-01 00:00:00+00","1970-01-02 00:00:00+00")"#)
+    }
+}
+
+@Suite struct `Addresses, bits and figures` {
+    @Test func `come back as they went`() throws {
+        let inet = try #require(SQLInet(address: [192, 168, 0, 1], prefixLength: 24))
+        #expect(try decode(SQLInet.self, .inet, encoded(inet)) == inet)
+        let bits = SQLBits([true, false, true, false, true, false, true, false, true])
+        #expect(try decode(SQLBits.self, .varbit, encoded(bits)) == bits)
+        #expect(bits.count == 9 && bits[8] && !bits[7])
+        let path = SQLPath(isClosed: false, points: [SQLPoint(x: 1, y: 2), SQLPoint(x: 3, y: 4)])
+        #expect(try decode(SQLPath.self, .path, encoded(path)) == path)
+        let circle = SQLCircle(center: SQLPoint(x: 1, y: 2), radius: 3.5)
+        #expect(try decode(SQLCircle.self, .circle, encoded(circle)) == circle)
+        #expect(try decode(SQLMoney.self, .money, encoded(SQLMoney(smallestUnits: 5))).smallestUnits == 5)
+    }
+
+    @Test func `print as the server prints them`() throws {
+        #expect(try text(SQLInet(address: [10, 0, 0, 0], prefixLength: 8)!) == "10.0.0.0/8")
+        let addresses: [([UInt8], String)] = [
+            ([0x20, 0x01, 0x0D, 0xB8] + Array(repeating: 0, count: 11) + [1], "2001:db8::1"),
+            (Array(repeating: 0, count: 16), "::"),
+            (Array(repeating: 0, count: 10) + [255, 255, 1, 2, 3, 4], "::ffff:1.2.3.4"),
+            ([0, 1] + Array(repeating: 0, count: 14), "1::"),
+            ([0, 1, 0, 0, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7], "1:0:2:3:4:5:6:7"),
+        ]
+        for (address, shown) in addresses { #expect(try text(SQLInet(address: address)!) == shown) }
+        #expect(SQLMACAddress(bytes: [8, 0, 0x2B, 1, 2, 3])?.description == "08:00:2b:01:02:03")
+        #expect(try text(SQLBits([true, false])) == "10")
+        #expect(try text(SQLBox(high: SQLPoint(x: 3, y: 4), low: SQLPoint(x: 1, y: 2.5))) == "(3,4),(1,2.5)")
+        #expect(try text(SQLCircle(center: SQLPoint(x: 1, y: 2), radius: 3)) == "<(1,2),3>")
+        #expect(reason { _ = try text(SQLMoney(smallestUnits: 5)) }?.contains("SQLMoney") == true)
+    }
+}
+
+@Suite struct `Composites and hstore` {
+    private struct Address: Decodable, Equatable, SQLDecodable {
+        var street: String
+        var number: Int
+        var zip: String?
+    }
+
+    private func composite(_ fields: [(SQLType, [UInt8]?)]) -> [UInt8] {
+        fields.reduce(into: big(Int32(fields.count))) { bytes, field in
+            bytes += big(field.0.rawValue) + big(Int32(field.1?.count ?? -1)) + (field.1 ?? [])
+        }
+    }
+
+    @Test func `decode field by field, in order`() throws {
+        let bytes = composite([(.text, Array("Main".utf8)), (.int4, big(Int32(5))), (.text, nil)])
+        #expect(try decode(Address.self, .record, bytes) == Address(street: "Main", number: 5, zip: nil))
+        #expect(try decode(Address.self, SQLType(rawValue: 70_000), bytes).number == 5)
+    }
+
+    @Test func `name the field that does not fit`() {
+        let bytes = composite([(.text, Array("Main".utf8)), (.int4, nil), (.text, nil)])
+        #expect(reason { _ = try decode(Address.self, .record, bytes) }?.contains("\"number\"") == true)
+        let short = composite([(.text, Array("Main".utf8))])
+        #expect(reason { _ = try decode(Address.self, .record, short) }?.contains("1 fields") == true)
+    }
+
+    private struct Keeper: Decodable {
+        let container: KeyedDecodingContainer<Key>
+        enum Key: String, CodingKey { case a }
+        init(from decoder: any Decoder) throws { container = try decoder.container(keyedBy: Key.self) }
+    }
+
+    @Test func `refuse to be read after their value`() throws {
+        let keeper = try composite([(.int4, big(Int32(5)))]).withUnsafeBytes {
+            try CellDecoder.decode(Keeper.self, from: SQLCell(bytes: $0, type: .record, isBinary: true))
+        }
+        #expect(reason { _ = try keeper.container.decode(Int.self, forKey: .a) } != nil)
+        let rows = SyntheticResult(.int8, name: "a", [big(Int64(5)), big(Int64(6))])
+        let kept = try RowDecoding<Keeper>.decodable.decodeAll(rows.wire)
+        #expect(reason { _ = try kept[0].container.decode(Int.self, forKey: .a) } != nil)
+        #expect(try RowDecoding<Keeper>.decodable.decodeAll(rows.wire).count == 2)
+        #expect(reason { _ = try kept[1].container.decode(Int.self, forKey: .a) } != nil)
+    }
+
+    @Test func `hold keys with values that may be NULL`() throws {
+        let bytes =
+            big(Int32(2)) + big(Int32(1)) + [0x61] + big(Int32(1)) + [0x62] + big(Int32(1)) + [0x63] + big(Int32(-1))
+        let store = try decode(SQLHStore.self, SQLType(rawValue: 70_000), bytes)
+        #expect(store["a"] == "b" && store["c"] == nil && store.pairs.count == 2)
+        #expect(String(decoding: try encoded(SQLHStore(["a\"": nil])), as: UTF8.self) == #""a\""=>NULL"#)
+    }
+}
