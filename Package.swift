@@ -41,7 +41,12 @@ let package = Package(
         .target(name: "PostgresSessionsTesting", dependencies: ["PostgresSessions", "PostgresWire"]),
         .executableTarget(name: "quickstart", dependencies: ["PostgresSessions", "PostgresSessionsTesting"]),
 
+        // A simulated world for the pool's policy: model checker, seeds, oracle. Not a product.
+        .target(name: "PoolSimulation", dependencies: ["PoolCore"]),
+        .executableTarget(name: "pool-simulator", dependencies: ["PoolSimulation"]),
+
         .testTarget(name: "PoolCoreTests", dependencies: ["PoolCore"]),
+        .testTarget(name: "PoolSimulationTests", dependencies: ["PoolSimulation", "PoolCore"]),
         .testTarget(name: "PostgresSessionsTests", dependencies: ["PostgresSessions", "PostgresWire", "CLibPQ"]),
         .testTarget(name: "PostgresSessionsTestingTests", dependencies: ["PostgresSessionsTesting"]),
         // These start private servers; without PostgreSQL's binaries they fail.

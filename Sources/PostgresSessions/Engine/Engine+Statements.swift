@@ -31,6 +31,9 @@ extension Engine: StatementRunner {
                 if mayReplay && replays.take(after: error, lease) { continue }
                 throw error.surfaced(hasTimeout: configuration.session.statementTimeout != nil)
             }
+            if let error = outcome.failure {
+                note(error, on: lease, mayWrite: configuration.session.accessMode != .readOnly)
+            }
             let isIdle = lease.wire.transactionStatus == .idle
             pool.giveBack(
                 lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease))
@@ -79,6 +82,17 @@ extension Engine: StatementRunner {
 }
 
 extension Engine {
+    /// What a refused statement says about its connection, beyond itself: a demoted primary renews the whole pool, and an
+    /// observer may know an error after which the connection must not be used again.
+    func note(_ error: WireServerError, on lease: Lease, mayWrite: Bool) {
+        let isDemoted = error.sqlState == "25006" && mayWrite
+        if isDemoted { pool.apply(.invalidatedBy(lease.id.connection)) }
+        guard !configuration.observers.isEmpty else { return }
+        let seen = ServerError(error, query: nil)
+        let isDisconnect = configuration.observers.reduce(isDemoted) { $1.isDisconnect(seen, verdict: $0) }
+        if isDisconnect && !isDemoted { pool.apply(.connectionInvalidated(lease.id.connection)) }
+    }
+
     /// A statement that failed in a sandbox is undone alone.
     private func settleInSandbox(_ lease: Lease) async -> LeaseOutcome {
         guard lease.wire.transactionStatus != .inTransaction else { return .clean }

@@ -134,7 +134,9 @@ extension ConnectionPool {
                 state.withLock { state in
                     state.requests[id.slot] = nil
                     state.lastConnectFailure = failure
-                    state.machine.apply(.connectFailed(id, failureClass), at: now, into: &state.effects)
+                    // An engine that has never reached its server is more likely misconfigured than early: fail fast.
+                    let isFirst = state.machine.snapshot.opened == 0
+                    state.machine.apply(.connectFailed(id, isFirst ? .permanent : failureClass), at: now, into: &state.effects)
                     return collectWork(&state, now)
                 })
         }

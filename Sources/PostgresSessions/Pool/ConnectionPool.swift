@@ -186,6 +186,7 @@ extension PoolConfiguration {
             prePingAlways: options.prePing == .always, maxLifetime: options.maxLifetime?.inNanoseconds,
             lifetimeJitter: options.lifetimeJitter, idleTimeout: options.idleTimeout?.inNanoseconds,
             minimumIdle: options.minimumIdle, order: options.order == .lifo ? .lifo : .fifo,
+            permanentBackoff: Backoff(base: .milliseconds(500), cap: .seconds(10)), urgentReserve: 1,
             leakThreshold: options.leakDetectionThreshold?.inNanoseconds, seed: seed)
     }
 }

@@ -223,6 +223,10 @@ final class SessionCore: @unchecked Sendable {
     @discardableResult
     func conclude(_ outcome: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
         noteRiders(outcome, leading: opening)
+        if let error = outcome.failure, let lease {
+            let accessMode = characteristics.accessMode ?? options.accessMode
+            engine.note(error, on: lease, mayWrite: accessMode != .readOnly)
+        }
         switch lease?.wire.transactionStatus {
         case .inTransaction where outcome.trailing != nil: endTransaction()  // a sandbox's COMMIT
         case .inTransaction: transaction = .active
