@@ -10,7 +10,6 @@ let package = Package(
         .executable(name: "quickstart", targets: ["quickstart"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-collections.git", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.6.0"),
     ],
@@ -22,10 +21,7 @@ let package = Package(
             providers: [.apt(["libpq-dev"]), .brew(["libpq"]), .yum(["libpq-devel"])]
         ),
         // The policy of borrowing, as one value. Imports no sibling.
-        .target(
-            name: "PoolCore",
-            dependencies: [.product(name: "DequeModule", package: "swift-collections")]
-        ),
+        .target(name: "PoolCore"),
         // libpq without blocking. The only Swift target that touches C.
         .target(name: "PostgresWire", dependencies: ["CLibPQ"]),
         // What people import.

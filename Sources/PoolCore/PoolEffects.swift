@@ -14,10 +14,10 @@ package struct PoolEffects: Hashable, Sendable {
         }
     }
 
-    /// Empties the list for its next use and keeps its memory.
+    /// Empties the list for its next use and keeps its memory, unless that is much.
     package mutating func removeAll() {
         head = nil
-        if !tail.isEmpty { tail.removeAll(keepingCapacity: true) }
+        if !tail.isEmpty { tail.removeAll(keepingCapacity: tail.count <= 256) }
     }
 }
 

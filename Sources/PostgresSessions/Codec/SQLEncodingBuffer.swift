@@ -1,3 +1,5 @@
+import Foundation
+
 /// Where values append their bytes on the way to the server.
 public struct SQLEncodingBuffer {
     @usableFromInline
@@ -41,9 +43,21 @@ public struct SQLEncodingBuffer {
 extension SQLEncodingBuffer {
     /// libpq ends text parameters at the first NUL, so there must be none.
     mutating func refuseNUL(from start: Int) throws {
-        let hasNUL = bytes.withUnsafeBytes { $0[start...].contains(0) }
-        guard !hasNUL else {
+        guard !bytes.withUnsafeBytes({ UnsafeRawBufferPointer(rebasing: $0[start...]).containsNUL }) else {
             throw SQLValueError("the text contains a NUL character, which PostgreSQL cannot store")
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    var containsNUL: Bool {
+        guard let baseAddress else { return false }
+        return memchr(baseAddress, 0, count) != nil
+    }
+}
+
+extension String {
+    var containsNUL: Bool {
+        utf8.withContiguousStorageIfAvailable { UnsafeRawBufferPointer($0).containsNUL } ?? utf8.contains(0)
     }
 }

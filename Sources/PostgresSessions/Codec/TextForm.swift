@@ -16,7 +16,7 @@ enum TextForm {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
         // Enums, citext and their like are text; another extension's bytes are shown, never refused.
-        if cell.bytes.contains(0) { return "\\x" + ByteForm.hex(cell.bytes) }
+        if cell.bytes.containsNUL { return "\\x" + ByteForm.hex(cell.bytes) }
         return cell.bytes.validUTF8 ?? "\\x" + ByteForm.hex(cell.bytes)
     }
 

@@ -16,8 +16,6 @@ struct Flight {
     var isUnnamed = false
     /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
-    /// Ask the server to answer the first command before the rest; its first value stays readable if the rest is lost.
-    var answersFirstEarly = false
 
     /// Where the statements end and COMMIT follows, if it does.
     var end: Int { leading.count + 1 + further.count }

@@ -19,8 +19,6 @@ final class PhysicalConnection: @unchecked Sendable {
     var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
     var copySavepoint = false
-    /// The first value of a flight's first command, where the flight asked for it early; also when the rest was lost.
-    private(set) var earlyAnswer: String?
     /// For the report of a leak.
     private(set) var lastStatement: String?
 
@@ -41,7 +39,6 @@ final class PhysicalConnection: @unchecked Sendable {
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         if underWay != nil || isCopying { try await landLeftover() }
         wire.beginFlight()
-        earlyAnswer = nil
         guard flight.limits.isInterruptible else { return try await converse(flight) }
         let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
             do throws(WireError) {
@@ -200,9 +197,7 @@ final class PhysicalConnection: @unchecked Sendable {
             } catch .refused(let message) {
                 return WireServerError(severity: "ERROR", message: message)
             }
-            if index == 0 && (flight.livenessTimeout != nil || flight.answersFirstEarly) {
-                try wire.queueFlushRequest()
-            }
+            if index == 0 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
         }
         return nil
     }
@@ -259,7 +254,6 @@ final class PhysicalConnection: @unchecked Sendable {
         case .complete(let result):
             if let entry { describe(result, entry) }
             reader.outcome.take(result, at: reader.index, of: flight)
-            if reader.index == 0 && flight.answersFirstEarly { earlyAnswer = result.firstText }
             reader.outcome.completed += 1
         case .refused(let error):
             if reader.outcome.failure == nil { reader.outcome.failure = error }
@@ -317,7 +311,7 @@ extension WireServerError {
 
 extension WireResult {
     /// The first value of the first row, as text.
-    fileprivate var firstText: String? {
+    var firstText: String? {
         rowCount > 0 ? cell(row: 0, column: 0).map { String(decoding: $0, as: UTF8.self) } : nil
     }
 }

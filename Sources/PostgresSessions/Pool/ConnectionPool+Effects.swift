@@ -27,22 +27,19 @@ extension ConnectionPool {
         var work = Work()
         for effect in state.effects { collect(effect, &state, &work) }
         state.effects.removeAll()
-        if let deadline = state.machine.nextDeadline, deadline < state.timerDeadline {
-            state.timerDeadline = deadline
-            work.timer = deadline
-        }
+        work.timer = newTimer(&state)
         return work
     }
 
     private func collect(_ effect: PoolEffect, _ state: inout State, _ work: inout Work) {
         switch effect {
         case .grant(let id, let lease, let idleSince):
-            guard let waiter = state.waiters.removeValue(forKey: id) else { return }
+            guard let waiter = state.waiters.remove(id) else { return }
             guard let connection = state.connections[lease.connection.slot] else { return }
             work.resumptions.append(
                 (waiter, .success(Lease(id: lease, connection: connection, idleSince: idleSince))))
         case .fail(let id, let refusal):
-            guard let waiter = state.waiters.removeValue(forKey: id) else { return }
+            guard let waiter = state.waiters.remove(id) else { return }
             let failure = PoolFailure(
                 refusal: refusal, statistics: Engine.Statistics(state), lastConnectFailure: state.lastConnectFailure)
             work.resumptions.append((waiter, .failure(failure)))

@@ -14,9 +14,8 @@ final class ConnectionPool: Sendable {
         var requests: [ConnectRequest?] = []
         /// Where each lent connection was asked for; kept only for the report of leaks.
         var origins: [Origin?] = []
-        var waiters: [WaiterID: PoolWaiter] = [:]
+        var waiters = WaiterTable()
         var isShuttingDown = false
-        var nextWaiter: UInt64 = 0
         var effects = PoolEffects()
         var timer: LoopTimer?
         var timerDeadline = PoolInstant.distantFuture
@@ -70,21 +69,23 @@ final class ConnectionPool: Sendable {
         }
         let now = Self.now
         let owner = Self.currentTask
+        var timer: PoolInstant?
         let answer = state.withLock { state -> Answer in
-            state.nextWaiter += 1
-            let id = WaiterID(rawValue: state.nextWaiter)
+            let id = state.waiters.reserve()
             let request = PoolEvent.requested(id, deadline: deadline, owner: owner, urgent: urgent)
             state.machine.apply(request, at: now, into: &state.effects)
-            if state.effects.count == 1, case .grant(id, let lease, let idleSince) = state.effects.first {
+            if state.effects.count == 1, case .grant(id, let lease, let idleSince) = state.effects.first,
+                let connection = state.connections[lease.connection.slot]
+            {
                 state.effects.removeAll()
-                if let connection = state.connections[lease.connection.slot] {
-                    return .granted(Lease(id: lease, connection: connection, idleSince: idleSince))
-                }
+                state.waiters.release(id)
+                timer = newTimer(&state)
+                return .granted(Lease(id: lease, connection: connection, idleSince: idleSince))
             }
-            let waiter = PoolWaiter()
-            state.waiters[id] = waiter
-            return .pending(PendingCheckout(waiter: waiter, id: id, work: collectWork(&state, now)))
+            let waiter = state.waiters.add(id)
+            return .pending(PendingCheckout(waiter: waiter, id: id, work: workIfAny(&state, now)))
         }
+        if let timer { armTimer(at: timer) }
         guard case .granted(let lease) = answer, !isUsable(lease, origin) else { return answer }
         return .pending(PendingCheckout(waiter: nil, id: WaiterID(rawValue: 0), work: nil))
     }
@@ -131,12 +132,33 @@ final class ConnectionPool: Sendable {
         if outcome == .clean && !lease.wire.park() { outcome = .broken }
         let event = PoolEvent.returned(lease.id, outcome)
         let now = Self.now
-        let work = state.withLock { state -> Work? in
+        let (heir, work) = state.withLock { state -> (heir: (PoolWaiter, Lease)?, Work?) in
             state.machine.apply(event, at: now, into: &state.effects)
-            if state.effects.isEmpty && state.machine.nextDeadline ?? .distantFuture >= state.timerDeadline { return nil }
-            return collectWork(&state, now)
+            return (takeHeir(&state), workIfAny(&state, now))
         }
+        if let heir { heir.0.finish(.success(heir.1)) }
         if let work { perform(work) }
+    }
+
+    /// The ordinary case under load: the connection goes from hand to hand, and nothing else happens.
+    private func takeHeir(_ state: inout State) -> (PoolWaiter, Lease)? {
+        guard state.effects.count == 1, case .grant(let id, let lease, let idleSince) = state.effects.first,
+            let connection = state.connections[lease.connection.slot], let waiter = state.waiters.remove(id)
+        else { return nil }
+        state.effects.removeAll()
+        return (waiter, Lease(id: lease, connection: connection, idleSince: idleSince))
+    }
+
+    /// When the timer is to be armed anew, if it is.
+    func newTimer(_ state: inout State) -> PoolInstant? {
+        guard let deadline = state.machine.nextDeadline, deadline < state.timerDeadline else { return nil }
+        state.timerDeadline = deadline
+        return deadline
+    }
+
+    private func workIfAny(_ state: inout State, _ now: PoolInstant) -> Work? {
+        if state.effects.isEmpty && state.machine.nextDeadline ?? .distantFuture >= state.timerDeadline { return nil }
+        return collectWork(&state, now)
     }
 
     // MARK: Events

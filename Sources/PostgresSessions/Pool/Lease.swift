@@ -14,9 +14,13 @@ struct Lease: Sendable {
 
 /// One task that waits for a connection, and what it will be told, exactly once.
 final class PoolWaiter: Sendable {
+    let id: WaiterID
+
+    init(id: WaiterID) { self.id = id }
+
     private struct State {
         var outcome: Result<Lease, PoolFailure>?
-        var continuation: CheckedContinuation<Result<Lease, PoolFailure>, Never>?
+        var continuation: UnsafeContinuation<Result<Lease, PoolFailure>, Never>?
     }
 
     private let state = Mutex(State())
@@ -31,7 +35,7 @@ final class PoolWaiter: Sendable {
     }
 
     func wait() async -> Result<Lease, PoolFailure> {
-        await withCheckedContinuation { continuation in
+        await withUnsafeContinuation { continuation in
             let outcome = state.withLock { state in
                 if state.outcome == nil { state.continuation = continuation }
                 return state.outcome
@@ -65,5 +69,43 @@ extension Engine.Statistics {
         var statistics = self
         statistics.waiterHoldsConnection = waiterHoldsConnection
         return statistics
+    }
+}
+
+/// The tasks that wait, by the low bits of their ids: no hashing, and no memory beyond the most that ever waited.
+struct WaiterTable {
+    private var slots: [PoolWaiter?] = []
+    private var free: [Int] = []
+    private var serial: UInt64 = 0
+    private static let indexBits: UInt64 = 28
+
+    /// An id that is never used again. It is given back with `release`, or gets its waiter with `add`.
+    mutating func reserve() -> WaiterID {
+        let index = free.popLast() ?? slots.count
+        if index == slots.count { slots.append(nil) }
+        return nextID(index)
+    }
+
+    mutating func release(_ id: WaiterID) { free.append(Self.index(of: id)) }
+
+    mutating func add(_ id: WaiterID) -> PoolWaiter {
+        let waiter = PoolWaiter(id: id)
+        slots[Self.index(of: id)] = waiter
+        return waiter
+    }
+
+    mutating func remove(_ id: WaiterID) -> PoolWaiter? {
+        let index = Self.index(of: id)
+        guard index < slots.count, let waiter = slots[index], waiter.id == id else { return nil }
+        slots[index] = nil
+        free.append(index)
+        return waiter
+    }
+
+    private static func index(of id: WaiterID) -> Int { Int(id.rawValue & ((1 << indexBits) - 1)) }
+
+    private mutating func nextID(_ index: Int) -> WaiterID {
+        serial += 1
+        return WaiterID(rawValue: serial << Self.indexBits | UInt64(index))
     }
 }

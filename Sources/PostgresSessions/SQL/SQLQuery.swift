@@ -35,12 +35,12 @@ public struct SQLQuery: Sendable {
     /// Text as it is, without parameters. Never put anything there that came from outside.
     public init(unsafeRaw text: String) {
         self.text = text
-        if text.utf8.contains(0) { refuse("the query's text: it contains a NUL character") }
     }
 
     /// Throws what went wrong while the query was made.
     package func validated() throws(EngineError) {
         if let refusal { throw .encoding(refusal) }
+        if text.containsNUL { throw .encoding("the query's text: it contains a NUL character") }
     }
 
     mutating func reserve(text textCapacity: Int, parameters count: Int) {
@@ -102,14 +102,13 @@ extension SQLQuery {
 
     private mutating func appendPlaceholder(_ number: Int) {
         places.append(text.utf8.count)
-        text += "$"
-        text += String(number)
+        text += number < Self.placeholders.count ? Self.placeholders[number] : "$" + String(number)
     }
 
-    mutating func append(raw more: String) {
-        if more.utf8.contains(0) { refuse("the query's text: it contains a NUL character") }
-        text += more
-    }
+    /// `$1` and so on, ready made for most queries.
+    private static let placeholders: [String] = (0..<100).map { "$" + String($0) }
+
+    mutating func append(raw more: String) { text += more }
 }
 
 extension Sequence<SQLQuery> {

@@ -62,18 +62,14 @@ extension SessionCore {
         try Task.checkCancellation()
         guard let lease else { return }
         hasSentCommit = true
-        let asked = transactionIDCommand.map { [$0] } ?? []
         let outcome: FlightOutcome
         do throws(WireError) {
             let limits = FlightLimits(isInterruptible: false)
-            let flight = Flight(
-                leading: asked, statement: command, limits: limits, isOwn: true, answersFirstEarly: !asked.isEmpty)
-            outcome = try await lease.connection.fly(flight)
+            outcome = try await lease.connection.fly(Flight(statement: command, limits: limits, isOwn: true))
         } catch {
-            let transactionID = lease.connection.earlyAnswer.flatMap(UInt64.init)
+            let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
             giveBackBroken()
             forgetActions()
-            let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
             throw EngineError.commitOutcomeUnknown(unknown)
         }
         // Whatever COMMIT answers, the transaction is over.
@@ -88,11 +84,6 @@ extension SessionCore {
             noteOutcome(isCommitted: false)
             throw error
         }
-    }
-
-    /// Rides ahead of COMMIT, answered before it, so that an unanswered COMMIT can be asked about by its transaction's id.
-    private var transactionIDCommand: SQLQuery? {
-        options.tracksOutcome ? "SELECT pg_current_xact_id_if_assigned()::text" : nil
     }
 
     // MARK: Rollback
@@ -191,6 +182,7 @@ extension SessionCore {
     /// The outcome is unknown: neither "committed" nor "rolled back" may be said. The unit of work is over.
     private func forgetActions() {
         transaction = .none
+        transactionID = nil
         afterCommit.removeAll()
         afterRollback.removeAll()
     }

@@ -46,6 +46,8 @@ final class SessionCore: @unchecked Sendable {
     /// Whether COMMIT has been sent for this unit of work; after that, nothing is retried.
     var hasSentCommit = false
     var timeout: Monotonic?
+    /// The transaction's id on the server, where the options ask for it and it has one.
+    var transactionID: UInt64?
     private var serial = 0
 
     struct Savepoint {
@@ -197,10 +199,16 @@ final class SessionCore: @unchecked Sendable {
         var leading = opening
         for rider in riders { leading.append(rider.command) }
         return Flight(
-            leading: leading, statement: query.first, further: query.further,
+            leading: leading, statement: query.first,
+            further: mustLearnID && !query.isUnnamed ? query.further + [Self.transactionIDQuery] : query.further,
             trailing: thenCommit ? commitCommand : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
             livenessTimeout: liveness)
     }
+
+    /// While the transaction's id is wanted and not known, a question for it rides behind each statement: by the time of COMMIT,
+    /// when it is too late to ask, it is known.
+    private var mustLearnID: Bool { options.tracksOutcome && transactionID == nil }
+    private static let transactionIDQuery: SQLQuery = "SELECT pg_current_xact_id_if_assigned()::text"
 
     /// When a statement that begins now must have ended.
     var statementLimits: FlightLimits {
@@ -221,8 +229,12 @@ final class SessionCore: @unchecked Sendable {
 
     /// Brings the session's state up to the server's, then returns the outcome or throws its failure.
     @discardableResult
-    func conclude(_ outcome: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
+    func conclude(_ found: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
+        var outcome = found
         noteRiders(outcome, leading: opening)
+        if mustLearnID && !flight.isUnnamed && outcome.completed >= flight.end {
+            transactionID = outcome.further.popLast()?.firstText.flatMap { UInt64($0) }
+        }
         if let error = outcome.failure, let lease {
             let accessMode = characteristics.accessMode ?? options.accessMode
             engine.note(error, on: lease, mayWrite: accessMode != .readOnly)
@@ -259,7 +271,7 @@ final class SessionCore: @unchecked Sendable {
     }
 
     func fail(_ error: WireError, thenCommit: Bool) -> any Error {
-        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(reason: "\(EngineError(error))")) }
+        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")) }
         return error.surfaced(hasTimeout: timeout != nil || options.statementTimeout != nil)
     }
 
@@ -276,6 +288,7 @@ final class SessionCore: @unchecked Sendable {
     /// Nothing is open any more; the connection goes home.
     func endTransaction() {
         transaction = .none
+        transactionID = nil
         characteristics = TransactionCharacteristics()
         savepoints.removeAll()
         riders.removeAll()

@@ -24,8 +24,9 @@ public struct SessionOptions: Sendable, Hashable {
     public var idleInTransactionTimeout: Duration?
     /// `SET LOCAL` in each transaction, sent in its opening flight: `["app.tenant": "7"]`.
     public var locals: [String: String]
-    /// Ask for the transaction's id in COMMIT's flight, so that ``EngineError/commitOutcomeUnknown(_:)`` carries it and
-    /// ``Engine/outcome(of:)`` can tell what became of it. One more statement per commit, no more round trips.
+    /// Ask for the transaction's id behind its statements until it has one, so that
+    /// ``EngineError/commitOutcomeUnknown(_:)`` carries it and ``Engine/outcome(of:)`` can tell what became of it. It costs the
+    /// server a short statement in the same flight, and no round trip.
     public var tracksOutcome: Bool
 
     public init(
