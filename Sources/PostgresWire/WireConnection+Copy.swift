@@ -18,7 +18,8 @@ extension WireConnection {
         let result = try await copyResult(limits)
         let status = result.map { PQresultStatus($0.pointer) }
         if status == PGRES_COPY_IN || status == PGRES_COPY_OUT { return .ready }
-        let error = result.map { WireServerError($0.pointer) } ?? WireServerError(severity: "ERROR", message: "no answer")
+        let error =
+            result.map { WireServerError($0.pointer) } ?? WireServerError(severity: "ERROR", message: "no answer")
         try await backToPipeline(limits)
         if status != PGRES_FATAL_ERROR { throw .refused("the statement is not a COPY") }
         return .refused(error)

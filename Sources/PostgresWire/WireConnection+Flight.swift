@@ -24,7 +24,9 @@ extension WireConnection {
         try queued(sent)
     }
 
-    package func queueExecute(prepared name: String, _ parameters: WireParameters, binary: Bool = true) throws(WireError) {
+    package func queueExecute(prepared name: String, _ parameters: WireParameters, binary: Bool = true)
+        throws(WireError)
+    {
         let sent = withArrays(parameters) { _, values, lengths, formats in
             PQsendQueryPrepared(conn, name, Int32(parameters.count), values, lengths, formats, binary ? 1 : 0)
         }
@@ -171,7 +173,9 @@ extension WireConnection {
 
     private func withArrays(
         _ parameters: WireParameters,
-        _ body: (UnsafePointer<Oid>?, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?)
+        _ body: (
+            UnsafePointer<Oid>?, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+        )
             -> Int32
     ) -> Int32 {
         let count = parameters.count

@@ -142,8 +142,13 @@ import Testing
         #expect(try decode([UInt8].self, SQLType(rawValue: 600), [0, 1, 2]) == [0, 1, 2])
     }
 
-    @Test func `refuses bytes that are not UTF-8`() {
-        #expect(reason { _ = try decode(String.self, .text, [0xFF, 0xFE]) }?.contains("UTF-8") == true)
+    @Test func `refuses bytes that are not UTF-8`() throws {
+        for bytes in [[0xFF], [0x61, 0xC3], [0xF0, 0x9F, 0x98], [0xED, 0xA0, 0x80]] as [[UInt8]] {
+            #expect(reason { _ = try decode(String.self, .text, bytes) }?.contains("UTF-8") == true)
+        }
+        for text in ["", "é", "🎉 and more than fifteen bytes"] {
+            #expect(try decode(String.self, .text, Array(text.utf8)) == text)
+        }
     }
 
     @Test func `reads booleans from the server's words`() throws {

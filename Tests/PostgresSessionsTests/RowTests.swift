@@ -171,6 +171,15 @@ private func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         init(from decoder: any Decoder) throws { self.decoder = decoder }
     }
 
+    @Test func `decode in many tasks at once`() async throws {
+        let rows = result(columns, [try encoded(1.5), nil, big(Int32(1)), Array("a".utf8)])
+        let sum = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<200 { group.addTask { try RowDecoding<Item>.decodable.decodeAll(rows)[0].id } }
+            return try await group.reduce(0, +)
+        }
+        #expect(sum == 200)
+    }
+
     @Test func `refuse to be read after their row`() throws {
         let rows = result([("id", .int8)], [big(Int64(4))])
         let keeper = try #require(try RowDecoding<Keeper>.decodable.decodeAll(rows).first)

@@ -169,7 +169,9 @@ extension PhysicalConnection {
         }
     }
 
-    private static func result(_ outcome: Result<WireResult, WireServerErrorBox>, _ text: String) throws -> CommandResult {
+    private static func result(_ outcome: Result<WireResult, WireServerErrorBox>, _ text: String) throws
+        -> CommandResult
+    {
         switch outcome {
         case .success(let result): return CommandResult(result)
         case .failure(let box):

@@ -7,7 +7,9 @@ extension Engine {
     /// When the connection is lost, it is made again with growing pauses, and the first element after that says `isGap`:
     /// whatever was sent meanwhile is lost, so look at the tables. Ends when the engine is shut down; leave the loop, or cancel
     /// its task, to end it earlier.
-    public func listen(on channel: String) -> ChannelNotifications { ChannelNotifications(engine: self, channel: channel) }
+    public func listen(on channel: String) -> ChannelNotifications {
+        ChannelNotifications(engine: self, channel: channel)
+    }
 }
 
 /// What somebody's NOTIFY said.
@@ -75,7 +77,8 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
                 wire.interrupt()
             }
             pending += wire.takeNotifications().map {
-                ChannelNotification(channel: $0.channel, payload: $0.payload, processID: Int($0.processID), isGap: false)
+                ChannelNotification(
+                    channel: $0.channel, payload: $0.payload, processID: Int($0.processID), isGap: false)
             }
             if wire.isBroken { close() }
         }
@@ -91,7 +94,9 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
                 }
                 connection = made
                 failures = 0
-                if hasConnected { pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true)) }
+                if hasConnected {
+                    pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true))
+                }
                 hasConnected = true
             } catch {
                 guard hasConnected else { throw described(error) }

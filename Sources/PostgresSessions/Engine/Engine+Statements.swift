@@ -36,7 +36,8 @@ extension Engine: StatementRunner {
             }
             let isIdle = lease.wire.transactionStatus == .idle
             pool.giveBack(
-                lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease))
+                lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease)
+            )
             switch verdict(on: outcome, query, configuration.session) {
             case .success(let result): return result
             case .failure(let failure):
@@ -167,7 +168,7 @@ func verdict(
             return .failure(Task.isCancelled ? CancellationError() : EngineError.shutDown)
         }
         if outcome.interruption == .timedOut || options.statementTimeout != nil {
-            return .failure(EngineError.statementTimedOut(query.text))
+            return .failure(EngineError.statementTimedOut(query.text.excerpt))
         }
     }
     if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
@@ -191,7 +192,9 @@ extension SQLQuery {
     /// Whether the server runs it as a single transaction, by its first word: what CALL, DO or VACUUM commit on the
     /// way is not undone when they are interrupted.
     var isOneTransaction: Bool {
-        let word = text.utf8.drop { $0 == 32 || $0 == 10 || $0 == 9 || $0 == 40 }.prefix { $0 | 32 >= 97 && $0 | 32 <= 122 }
+        let word = text.utf8.drop { $0 == 32 || $0 == 10 || $0 == 9 || $0 == 40 }.prefix {
+            $0 | 32 >= 97 && $0 | 32 <= 122
+        }
         return ["select", "insert", "update", "delete", "with", "values", "table", "merge"]
             .contains(String(decoding: word.map { $0 | 32 }, as: UTF8.self))
     }

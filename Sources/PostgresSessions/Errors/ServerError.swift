@@ -83,7 +83,15 @@ extension ServerError: CustomStringConvertible {
             .compactMap { name, value in value.map { "\(name) \($0)" } }
         if !place.isEmpty { text += " (\(place.joined(separator: ", ")))" }
         if let position { text += " at character \(position)" }
-        if let query { text += " in: \(query)" }
+        if let query { text += " in: \(query.excerpt)" }
         return text
+    }
+}
+
+extension String {
+    /// For descriptions that end in logs: the beginning of a long text, and how long it is.
+    var excerpt: String {
+        let count = utf8.count
+        return count <= 1_000 ? self : "\(prefix(1_000))… (\(count) bytes)"
     }
 }

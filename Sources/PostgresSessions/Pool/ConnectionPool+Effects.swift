@@ -133,7 +133,8 @@ extension ConnectionPool {
                     state.lastConnectFailure = failure
                     // An engine that has never reached its server is more likely misconfigured than early: fail fast.
                     let isFirst = state.machine.snapshot.opened == 0
-                    state.machine.apply(.connectFailed(id, isFirst ? .permanent : failureClass), at: now, into: &state.effects)
+                    state.machine.apply(
+                        .connectFailed(id, isFirst ? .permanent : failureClass), at: now, into: &state.effects)
                     return collectWork(&state, now)
                 })
         }

@@ -46,8 +46,14 @@ package final class RowCells {
 /// No reference is counted and no access checked while rows are read: that is what makes it fast. Whoever holds one keeps
 /// the `RowCells` alive, or proves otherwise that it lives (``ContainerSlot``).
 struct CellReader {
-    private let cells: UnsafeMutablePointer<SQLCell>
+    private let cells: UnsafeMutablePointer<UnsafeRawBufferPointer>
+    private let kinds: UnsafeMutablePointer<Kind>
     private let state: UnsafeMutablePointer<State>
+
+    private struct Kind {
+        let type: SQLType
+        let isBinary: Bool
+    }
 
     private struct State {
         let columns: Unmanaged<RowColumns>
@@ -61,9 +67,10 @@ struct CellReader {
 
     fileprivate init(_ columns: RowColumns) {
         cells = .allocate(capacity: columns.count)
+        cells.initialize(repeating: Self.null, count: columns.count)
+        kinds = .allocate(capacity: columns.count)
         for column in 0..<columns.count {
-            let cell = SQLCell(bytes: Self.null, type: columns.types[column], isBinary: columns.isBinary[column])
-            (cells + column).initialize(to: cell)
+            (kinds + column).initialize(to: Kind(type: columns.types[column], isBinary: columns.isBinary[column]))
         }
         state = .allocate(capacity: 1)
         state.initialize(to: State(columns: .passUnretained(columns)))
@@ -71,12 +78,13 @@ struct CellReader {
 
     fileprivate func deallocate() {
         cells.deallocate()
+        kinds.deallocate()
         state.deallocate()
     }
 
     @inline(__always)
     fileprivate func set(_ column: Int, to bytes: UnsafeRawBufferPointer) {
-        cells[column] = SQLCell(bytes: bytes, type: cells[column].type, isBinary: cells[column].isBinary)
+        cells[column] = bytes
     }
 
     @inline(__always)
@@ -96,8 +104,9 @@ struct CellReader {
     func cell(_ column: Int) throws -> SQLCell? {
         guard column < state.pointee.readable else { throw Self.late }
         state.pointee.current = column
-        let cell = cells[column]
-        return cell.bytes.baseAddress == nil ? nil : cell
+        let bytes = cells[column]
+        if bytes.baseAddress == nil { return nil }
+        return SQLCell(bytes: bytes, type: kinds[column].type, isBinary: kinds[column].isBinary)
     }
 
     static var late: SQLValueError { SQLValueError("the row was read after it was decoded") }

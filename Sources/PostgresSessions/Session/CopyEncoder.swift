@@ -16,7 +16,8 @@ struct CopyEncoder {
     private var row = 0
 
     /// Signature, flags and the length of the header's extension.
-    private static let header: [UInt8] = Array("PGCOPY\n\u{FF}\r\n\0".unicodeScalars.map { UInt8($0.value) }) + [0, 0, 0, 0, 0, 0, 0, 0]
+    private static let header: [UInt8] =
+        Array("PGCOPY\n\u{FF}\r\n\0".unicodeScalars.map { UInt8($0.value) }) + [0, 0, 0, 0, 0, 0, 0, 0]
 
     init(_ columns: [Column]) {
         self.columns = columns
@@ -85,7 +86,9 @@ struct CopyEncoder {
     private static let integerWidth: [UInt32: Int] = [21: 2, 23: 4, 20: 8, 26: 4]
 
     /// Types whose binary form is their text: text, varchar, bpchar, name, json, xml, unknown, and whatever is not built in.
-    private static func isTextual(_ type: UInt32) -> Bool { [25, 1043, 1042, 19, 114, 142, 705].contains(type) || type >= 16384 }
+    private static func isTextual(_ type: UInt32) -> Bool {
+        [25, 1043, 1042, 19, 114, 142, 705].contains(type) || type >= 16384
+    }
 
     private func signedInteger(from start: Int) throws -> Int {
         let bytes = buffer.bytes[start...]

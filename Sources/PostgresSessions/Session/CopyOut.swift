@@ -116,7 +116,10 @@ extension SessionCore: CopySource {
 
     /// COPY cannot ride with BEGIN: a pipeline has no COPY.
     private func connectionInTransaction() async throws -> PhysicalConnection {
-        if case .active = transaction, riders.isEmpty {} else { _ = try await say(Statements("SELECT 1"), thenCommit: false) }
+        if case .active = transaction, riders.isEmpty {
+        } else {
+            _ = try await say(Statements("SELECT 1"), thenCommit: false)
+        }
         guard let lease else { throw EngineError.connectionLost("the transaction has no connection") }
         return lease.connection
     }

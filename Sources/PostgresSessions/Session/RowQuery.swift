@@ -27,7 +27,8 @@ public struct RowQuery<T> {
         let result = try await runner.run(query)
         let decoder = try decoding.decoder(for: result)
         guard result.rowCount == 1 else {
-            throw EngineError.unexpectedRowCount("\(result.rowCount) rows where exactly one was expected, from: \(query)")
+            throw EngineError.unexpectedRowCount(
+                "\(result.rowCount) rows where exactly one was expected, from: \(query.text.excerpt)")
         }
         return try decoder.decode(result, row: 0)
     }
@@ -37,7 +38,8 @@ public struct RowQuery<T> {
         let result = try await runner.run(query)
         let decoder = try decoding.decoder(for: result)
         guard result.rowCount <= 1 else {
-            throw EngineError.unexpectedRowCount("\(result.rowCount) rows where at most one was expected, from: \(query)")
+            throw EngineError.unexpectedRowCount(
+                "\(result.rowCount) rows where at most one was expected, from: \(query.text.excerpt)")
         }
         guard result.rowCount == 1 else { return nil }
         return try decoder.decode(result, row: 0)

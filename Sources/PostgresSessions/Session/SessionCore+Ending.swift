@@ -34,7 +34,11 @@ extension SessionCore {
             noteOutcome(isCommitted: true)
         } catch {
             outcome = .failure(error)
-            if case EngineError.commitOutcomeUnknown = error { forgetActions() } else { noteOutcome(isCommitted: false) }
+            if case EngineError.commitOutcomeUnknown = error {
+                forgetActions()
+            } else {
+                noteOutcome(isCommitted: false)
+            }
         }
         let actions = takeActions()
         unclaim()
@@ -168,7 +172,8 @@ extension SessionCore {
         guard !isClosed else { return }
         guard lease != nil else { return }
         engine.logger.warning(
-            "a session was dropped without close(); its work is rolled back", metadata: ["pg.session.origin": "\(origin)"])
+            "a session was dropped without close(); its work is rolled back",
+            metadata: ["pg.session.origin": "\(origin)"])
         for observer in engine.configuration.observers { observer.didDropSession(origin: "\(origin)") }
         Task(executorPreference: EventLoops.shared) { [self] in await close() }
     }

@@ -148,7 +148,9 @@ extension SessionCore {
             pop(scope)
             unclaim()
         }
-        guard scopes.last?.isEnded == false, let index = savepoints.lastIndex(where: { $0.name == name }) else { return }
+        guard scopes.last?.isEnded == false, let index = savepoints.lastIndex(where: { $0.name == name }) else {
+            return
+        }
         let isSent = savepoints[index].isSent
         let inner = savepoints[index...].map(\.name)
         savepoints.removeSubrange(index...)

@@ -140,7 +140,9 @@ final class SessionCore: @unchecked Sendable {
             throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
         }
         try Task.checkCancellation()
-        if let timeout, timeout <= .now { throw EngineError.statementTimedOut("the scope's time was up before: \(query.first)") }
+        if let timeout, timeout <= .now {
+            throw EngineError.statementTimedOut("the scope's time was up before: \(query.first.text.excerpt)")
+        }
         switch transaction {
         case .none, .pending: return try await open(with: query, thenCommit: thenCommit)
         case .active: return try await goOn(with: query, thenCommit: thenCommit)
@@ -271,7 +273,10 @@ final class SessionCore: @unchecked Sendable {
     }
 
     func fail(_ error: WireError, thenCommit: Bool) -> any Error {
-        if thenCommit { return EngineError.commitOutcomeUnknown(CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")) }
+        if thenCommit {
+            return EngineError.commitOutcomeUnknown(
+                CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))"))
+        }
         return error.surfaced(hasTimeout: timeout != nil || options.statementTimeout != nil)
     }
 

@@ -64,7 +64,9 @@ package final class ConnectRequest: Sendable {
 
     private func finish(_ outcome: Result<WireConnection, WireConnectFailure>) {
         let (isLate, waiter) = state.withLock { state in
-            if state.isOver { return (true, nil as CheckedContinuation<Result<WireConnection, WireConnectFailure>, Never>?) }
+            if state.isOver {
+                return (true, nil as CheckedContinuation<Result<WireConnection, WireConnectFailure>, Never>?)
+            }
             state.isOver = true
             state.outcome = outcome
             defer { state.waiter = nil }

@@ -27,11 +27,15 @@ package struct ConnectionParameters: Sendable {
                 throw Self.malformed("invalid port number \"\(port)\"")
             }
         }
-        let names = ["host", "hostaddr"].compactMap { values[$0]?.split(separator: ",", omittingEmptySubsequences: false) }
+        let names = ["host", "hostaddr"].compactMap {
+            values[$0]?.split(separator: ",", omittingEmptySubsequences: false)
+        }
         if ports.count > 1, let hosts = names.map(\.count).max(), ports.count != hosts {
             throw Self.malformed("\(ports.count) ports for \(hosts) hosts")
         }
-        for keyword in ["connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"] {
+        for keyword in [
+            "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+        ] {
             guard let value = values[keyword], Int(value) == nil else { continue }
             throw Self.malformed("\(keyword) must be a whole number")
         }
@@ -71,7 +75,8 @@ package struct ConnectionParameters: Sendable {
     }
 
     private static func malformed(_ message: String) -> WireConnectFailure {
-        WireConnectFailure(reason: .configuration, target: "", message: "the connection string is malformed: \(message)")
+        WireConnectFailure(
+            reason: .configuration, target: "", message: "the connection string is malformed: \(message)")
     }
 
     /// libpq quotes pieces of its input. Only an unknown keyword's name is let through: the rest may hold a password.

@@ -10,7 +10,8 @@ internal import Synchronization
 ///
 /// It never calls libpq: it says "readable" or "writable" and resumes whoever waits. Jobs enqueued from its own thread go to a
 /// list without a lock; jobs from elsewhere go through an inbox and wake it only when it sleeps.
-final class EventLoop: @unchecked Sendable {  // `ready` is touched by the loop's thread alone, the rest is under the mutex
+final class EventLoop: @unchecked Sendable {
+    // Proof: `ready` and `running` are touched by the loop's thread alone; the rest is under the mutex.
     private struct Shared {
         var inbox: [UnownedJob] = []
         var timers = TimerHeap()

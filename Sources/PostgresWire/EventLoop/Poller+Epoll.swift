@@ -3,7 +3,8 @@
     internal import Glibc
 
     /// The kernel's readiness calls on Linux: one epoll instance, sockets edge-triggered, an eventfd to wake it.
-    struct Poller: @unchecked Sendable {  // file descriptors only; the event buffer is touched by the loop's thread alone
+    struct Poller: @unchecked Sendable {
+        // Proof: file descriptors are values; the event buffer is touched by the loop's thread alone.
         private let epoll: Int32
         private let wakeup: Int32
         private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: 256)

@@ -3,7 +3,8 @@
     internal import Darwin
 
     /// The kernel's readiness calls on Darwin: one kqueue, sockets with EV_CLEAR, an EVFILT_USER event to wake it.
-    struct Poller: @unchecked Sendable {  // a file descriptor only; the event buffer is touched by the loop's thread alone
+    struct Poller: @unchecked Sendable {
+        // Proof: a file descriptor is a value; the event buffer is touched by the loop's thread alone.
         private let queue: Int32
         private let events = UnsafeMutablePointer<kevent>.allocate(capacity: 256)
 
