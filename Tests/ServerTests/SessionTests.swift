@@ -6,7 +6,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
     try await session.execute("INSERT INTO items VALUES (\(id), \(name))")
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A session` {
+@Suite(.timeLimit(.minutes(5))) struct `A session` {
     @Test func `keeps what was committed and nothing else`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -51,22 +51,22 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
 
     @Test func `is rolled back while another one commits`() async throws {
         try await withShop { shop in
-            let (entered, enter) = AsyncStream<Void>.makeStream()
-            async let rolledBack = outcome {
-                try await shop.engine.withTransaction { session in
-                    try await add(1, "rolled back", to: session)
-                    enter.finish()
-                    try await session.execute(shop.lockedStatement)
-                    throw OutOfStock()
+            let rolledBack = try await shop.whileLocked {
+                let rolledBack = Task {
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await add(1, "rolled back", to: session)
+                            try await session.execute(shop.lockedStatement)
+                            throw OutOfStock()
+                        }
+                    }
                 }
-            }
-            try await shop.whileLocked {
-                for await _ in entered {}
                 try await shop.untilWaiting()
                 try await shop.engine.withTransaction { session in try await add(2, "committed", to: session) }
                 #expect(try await shop.names() == ["committed"])
+                return rolledBack
             }
-            #expect(await rolledBack == .other("OutOfStock(id: 7)"))
+            #expect(await rolledBack.value == .other("OutOfStock(id: 7)"))
             #expect(try await shop.names() == ["committed"])
         }
     }
@@ -175,7 +175,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A transaction's end` {
+@Suite(.timeLimit(.minutes(5))) struct `A transaction's end` {
     @Test func `by hand inside its scope lets nothing follow`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in

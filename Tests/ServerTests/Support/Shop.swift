@@ -37,6 +37,10 @@ struct Shop: Sendable {
         try await witness.query("SELECT name FROM items ORDER BY id", as: String.self).all()
     }
 
+    func names(id: Int) async throws -> [String] {
+        try await witness.query("SELECT name FROM items WHERE id = \(id)", as: String.self).all()
+    }
+
     /// The tested engine's connections, as the server counts them.
     func backends() async throws -> [Int] {
         try await witness.query("SELECT pid FROM pg_stat_activity WHERE application_name = \(name)", as: Int.self).all()
@@ -79,23 +83,28 @@ func withShop<R>(
     statementCacheSize: Int = 256, behindProxy: Bool = false, server: TemporaryPostgres? = nil,
     sourceLocation: SourceLocation = #_sourceLocation, _ body: (Shop) async throws -> R
 ) async throws -> R {
-    let shop = try await openShop(pool, session, statementCacheSize, behindProxy, server)
-    let result: R
-    do {
-        result = try await body(shop)
-        try await eventually("the pool is whole: \(shop.engine.statistics)", sourceLocation) {
-            let now = shop.engine.statistics
-            return now.leased == 0 && now.waiting == 0
+    try await inTurn {
+        let shop = try await openShop(pool, session, statementCacheSize, behindProxy, server)
+        do {
+            let result = try await body(shop)
+            try await checkWhole(shop, sourceLocation)
+            await close(shop)
+            return result
+        } catch {
+            await close(shop)
+            throw error
         }
-    } catch {
-        await close(shop)
-        throw error
+    }
+}
+
+private func checkWhole(_ shop: Shop, _ sourceLocation: SourceLocation) async throws {
+    try await eventually("the pool is whole: \(shop.engine.statistics)", sourceLocation) {
+        let now = shop.engine.statistics
+        return now.leased == 0 && now.waiting == 0
     }
     shop.link?.resume()
     await shop.engine.shutdown(grace: .seconds(5))
     try await eventually("the server has every connection back", sourceLocation) { try await shop.backends().isEmpty }
-    await close(shop)
-    return result
 }
 
 private func openShop(
@@ -133,21 +142,20 @@ private func close(_ shop: Shop) async {
 /// Keeps what an engine tells its observers.
 final class RecordingObserver: EngineObserver {
     private struct Events {
-        var connected: [Int] = []
-        var failed: [ConnectFailure] = []
+        var lent: [Int] = []
         var closed: [Int] = []
         var dropped: [String] = []
     }
 
     private let events = Mutex(Events())
 
-    var connected: [Int] { events.withLock { $0.connected } }
-    var failed: [ConnectFailure] { events.withLock { $0.failed } }
+    /// The processes of the connections that were lent, in order.
+    var lent: [Int] { events.withLock { $0.lent } }
     var closed: [Int] { events.withLock { $0.closed } }
+    /// Where the sessions were made that were dropped.
     var dropped: [String] { events.withLock { $0.dropped } }
 
-    func didConnect(processID: Int) { events.withLock { $0.connected.append(processID) } }
-    func didFailToConnect(_ failure: ConnectFailure) { events.withLock { $0.failed.append(failure) } }
-    func didClose(processID: Int, reason: String) { events.withLock { $0.closed.append(processID) } }
+    func didCheckOut(_ connection: ConnectionInfo) { events.withLock { $0.lent.append(connection.processID) } }
+    func didClose(_ connection: ConnectionInfo) { events.withLock { $0.closed.append(connection.processID) } }
     func didDropSession(origin: String) { events.withLock { $0.dropped.append(origin) } }
 }

@@ -1,0 +1,279 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+private let password = "hunter2-secret"
+
+/// What anybody could see of an error: its description, its debug description, and its dump.
+private func everything(_ error: any Error) -> String {
+    var dumped = ""
+    dump(error, to: &dumped)
+    return "\(error) \(String(reflecting: error)) \(dumped)"
+}
+
+/// Within so much time, however the body ends.
+private func within<R>(
+    _ limit: Duration, sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> R
+) async rethrows -> R {
+    let start = ContinuousClock.now
+    defer { #expect(ContinuousClock.now - start < limit, sourceLocation: sourceLocation) }
+    return try await body()
+}
+
+private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws -> Engine {
+    let pool = PoolOptions(size: 2, maxOverflow: 0, checkoutTimeout: patience, connectTimeout: .seconds(5))
+    return try Engine(Engine.Configuration(url: url, pool: pool))
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A connection string` {
+    @Test(arguments: [
+        ("postgresql://app:\(password)@[::1/shop", "IPv6"),
+        ("postgresql://app:\(password)%zz@host/shop", "percent-encoded"),
+        ("host=localhost password='\(password)", "quote"),
+        ("host=localhost \(password)", "missing"),
+        ("postgresql://app:\(password)@localhost/shop?no_such_keyword=1", "no_such_keyword"),
+        ("host=localhost password=\(password) no_such_keyword=1", "no_such_keyword"),
+        ("postgresql://app:\(password)@localhost/\0", "NUL"),
+    ])
+    func `that libpq does not understand is refused at once, by name`(url: String, named: String) throws {
+        let error = #expect(throws: EngineError.self) { try Engine(url: url) }
+        let thrown = try #require(error)
+        #expect(Outcome(thrown) == .invalidConfiguration)
+        #expect("\(thrown)".contains(named))
+        #expect(!everything(thrown).contains("hunter2"))
+    }
+
+    @Test(arguments: [
+        PoolOptions(size: 0), PoolOptions(maxOverflow: -1), PoolOptions(checkoutTimeout: .seconds(-1)),
+        PoolOptions(maxWaiters: -1), PoolOptions(maxLifetime: .zero), PoolOptions(lifetimeJitter: 1.5),
+        PoolOptions(idleTimeout: .zero), PoolOptions(size: 2, minimumIdle: 3), PoolOptions(connectTimeout: .zero),
+    ])
+    func `needs options that can mean something`(pool: PoolOptions) throws {
+        let error = #expect(throws: EngineError.self) {
+            try Engine(Engine.Configuration(url: "postgresql://localhost/shop", pool: pool))
+        }
+        #expect(Outcome(try #require(error)) == .invalidConfiguration)
+    }
+
+    @Test func `is nowhere in what an engine shows of itself`() throws {
+        let engine = try Engine(url: "postgresql://app:\(password)@localhost/shop")
+        #expect(!"\(engine) \(engine.statistics)".contains("hunter2"))
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A server that cannot be reached` {
+    @Test func `refuses, and the error names host and port`() async throws {
+        let proxy = try await FaultProxy.start(to: "postgresql://app:\(password)@127.0.0.1:1/shop")
+        proxy.refuse()
+        let engine = try makeEngine(proxy.url)
+        let error = try await within(.seconds(30)) {
+            try await failure { try await engine.withTransaction { try await $0.execute("SELECT 1") } }
+        }
+        #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
+        #expect("\(error)".contains("127.0.0.1") && "\(error)".contains("\(proxy.port)"))
+        #expect(!everything(error).contains("hunter2"))
+        #expect(engine.statistics.leased == 0 && engine.statistics.waiting == 0)
+        await engine.shutdown()
+        await proxy.stop()
+    }
+
+    @Test func `never answers, and the error says so when the time is up`() async throws {
+        try await withShop { shop in
+            let proxy = try await FaultProxy.start(to: shop.url)
+            proxy.stall()
+            let pool = PoolOptions(
+                size: 1, maxOverflow: 0, checkoutTimeout: .milliseconds(700), connectTimeout: .milliseconds(200))
+            let engine = try Engine(Engine.Configuration(url: proxy.url, pool: pool))
+            let error = try await within(.seconds(10)) {
+                try await failure { try await engine.execute("SELECT 1") }
+            }
+            #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
+            #expect("\(error)".contains("no answer in time"))
+            #expect(engine.statistics.leased == 0 && engine.statistics.waiting == 0)
+            proxy.resume()
+            try await eventually("it answers again") { await outcome { try await engine.ping() } == .returned }
+            await engine.shutdown()
+            await proxy.stop()
+        }
+    }
+
+    @Test func `has a name that nobody knows`() async throws {
+        let engine = try makeEngine("postgresql://app:\(password)@no-such-host.invalid/shop")
+        let error = try await within(.seconds(30)) { try await failure { try await engine.ping() } }
+        #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
+        #expect("\(error)".contains("no-such-host.invalid"))
+        #expect(!everything(error).contains("hunter2"))
+        await engine.shutdown()
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A server that does not let one in` {
+    @Test func `for a wrong password says so at once, without the password`() async throws {
+        try await withServer(password: password) { server in
+            let wrong = try makeEngine(server.url(password: "hunter2-mistyped"), patience: .seconds(30))
+            for attempt in [0, 1] {
+                let error = try await within(.seconds(10)) {
+                    try await failure { try await wrong.withTransaction { try await $0.execute("SELECT 1") } }
+                }
+                guard case EngineError.connectFailed(let cause) = error else { throw error }
+                #expect(cause.sqlState == .invalidPassword, "attempt \(attempt)")
+                #expect("\(error)".contains("postgres"))
+                #expect(!everything(error).contains("hunter2"))
+            }
+            #expect(wrong.statistics.leased == 0 && wrong.statistics.waiting == 0)
+            await wrong.shutdown()
+
+            let right = try makeEngine(server.url, patience: .seconds(30))
+            #expect(try await right.query("SELECT 1", as: Int.self).one() == 1)
+            await right.shutdown()
+        }
+    }
+
+    @Test func `is asked with the credentials of that moment`() async throws {
+        try await withServer(password: password) { server in
+            let asked = Journal<Int>()
+            let configuration = Engine.Configuration(
+                url: server.url(password: "outdated"),
+                credentials: {
+                    asked.append(1)
+                    return Credentials(user: "postgres", password: password)
+                })
+            let engine = try Engine(configuration)
+            #expect(try await engine.query("SELECT 1", as: Int.self).one() == 1)
+            engine.invalidate()
+            #expect(try await engine.query("SELECT 1", as: Int.self).one() == 1)
+            #expect(asked.all.count == 2)
+            #expect(
+                !everything(EngineError.invalidState("\(Credentials(user: "app", password: password))")).contains(
+                    "hunter2"))
+            await engine.shutdown()
+        }
+    }
+
+    @Test func `has no such database`() async throws {
+        let server = try await SharedServer.get()
+        let engine = try makeEngine(server.url(database: "no_such_shop"), patience: .seconds(30))
+        let error = try await within(.seconds(10)) { try await failure { try await engine.execute("SELECT 1") } }
+        guard case EngineError.connectFailed(let cause) = error else { throw error }
+        #expect(cause.sqlState == .invalidCatalogName)
+        #expect("\(error)".contains("no_such_shop"))
+        await engine.shutdown()
+    }
+
+    @Test func `has no connection left, and one gets it when there is one`() async throws {
+        try await withServer(settings: ["max_connections": "4", "superuser_reserved_connections": "0"]) { server in
+            let greedy = try Engine(Engine.Configuration(url: server.url, pool: PoolOptions(size: 4, maxOverflow: 0)))
+            let late = try makeEngine(server.url, patience: .seconds(30))
+            let waited = try await greedy.withConnection { _ in
+                try await greedy.withConnection { _ in
+                    try await greedy.withConnection { _ in
+                        try await greedy.withConnection { _ in
+                            let waited = Task { try await late.query("SELECT 1", as: Int.self).one() }
+                            try await eventually("the server refuses") { late.statistics.connectFailures > 0 }
+                            return waited
+                        }
+                    }
+                }
+            }
+            await greedy.shutdown()
+            #expect(try await waited.value == 1)
+            await late.shutdown()
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A value that does not fit` {
+    private struct Stray: Error {}
+
+    /// The attempt ends as it should, and the engine's next statement works.
+    private func check<R>(
+        _ expected: Outcome, naming names: [String], sourceLocation: SourceLocation = #_sourceLocation,
+        _ body: (Shop) async throws -> R
+    ) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let error = try await failure { try await body(shop) }
+            #expect(Outcome(error) == expected, sourceLocation: sourceLocation)
+            for name in names { #expect("\(error)".contains(name), sourceLocation: sourceLocation) }
+            let next = try await shop.engine.query("SELECT 1", as: Int.self).one()
+            #expect(next == 1)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `its column is refused by the server, which names the type`() async throws {
+        try await check(.server(.numericValueOutOfRange), naming: ["smallint"]) { shop in
+            try await shop.engine.execute("SELECT (\(70_000))::int8::int2")
+        }
+    }
+
+    @Test func `a column of another type is refused by the server, which names the column`() async throws {
+        try await check(.server(.datatypeMismatch), naming: ["price", "INSERT INTO items"]) { shop in
+            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item', \(true))")
+        }
+    }
+
+    @Test func `as NULL into a type that has none names column and type`() async throws {
+        try await check(.decoding, naming: ["price_of_it", "Double"]) { shop in
+            try await shop.engine.query("SELECT NULL::float8 AS price_of_it", as: Double.self).one()
+        }
+    }
+
+    @Test func `as NULL into a property that has none names the column`() async throws {
+        struct Item: Decodable { var id: Int, name: String }
+        try await check(.decoding, naming: ["name", "String"]) { shop in
+            try await shop.engine.query("SELECT 1 AS id, NULL::text AS name", as: Item.self).all()
+        }
+    }
+
+    @Test func `for its integer type names the column and the type`() async throws {
+        try await check(.decoding, naming: ["big", "Int16"]) { shop in
+            try await shop.engine.query("SELECT 70000 AS big", as: Int16.self).one()
+        }
+    }
+
+    @Test func `for its kind of type names both`() async throws {
+        try await check(.decoding, naming: ["word", "text", "Int"]) { shop in
+            try await shop.engine.query("SELECT 'x'::text AS word", as: Int.self).one()
+        }
+    }
+
+    @Test func `a tuple of another length is told`() async throws {
+        try await check(.decoding, naming: ["2", "3"]) { shop in
+            try await shop.engine.query("SELECT 1, 2", as: (Int, Int, Int).self).all()
+        }
+    }
+
+    @Test func `a struct whose column is missing is told`() async throws {
+        struct Item: Decodable { var id: Int, nickname: String }
+        try await check(.decoding, naming: ["nickname"]) { shop in
+            try await shop.engine.query("SELECT 1 AS id", as: Item.self).all()
+        }
+    }
+
+    @Test func `text with a NUL is refused before anything is sent`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
+            let refused = await outcome { try await shop.engine.execute("SELECT \("a\0b")") }
+            #expect(refused == .encoding)
+            let connections = try shop.proxy.connections
+            #expect(connections == 0)
+        }
+    }
+
+    @Test(arguments: [("SELECT 1 WHERE false", 0), ("SELECT * FROM generate_series(1, 3)", 3)])
+    func `one row is told how many there were`(text: String, rows: Int) async throws {
+        try await check(.unexpectedRowCount, naming: ["\(rows)", text]) { shop in
+            try await shop.engine.query(SQLQuery(unsafeRaw: text), as: Int.self).one()
+        }
+    }
+
+    @Test func `is an error in a transaction that goes on`() async throws {
+        try await withShop { shop in
+            try await shop.engine.withTransaction { session in
+                let decoding = await outcome { try await session.query("SELECT NULL::int8", as: Int.self).one() }
+                #expect(decoding == .decoding)
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+            }
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct `A cancelled task` {
+    @Test func `cancels its statement on the server, and the connection is used again`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            for _ in 1...5 {
+                let task = Task { await outcome { try await shop.engine.execute("SELECT pg_sleep(600)") } }
+                try await eventually("it sleeps") {
+                    let query: SQLQuery =
+                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = \(shop.name) AND wait_event = 'PgSleep'"
+                    return try await shop.witness.query(query, as: Int.self).one() == 1
+                }
+                let start = ContinuousClock.now
+                task.cancel()
+                #expect(await task.value == .cancelled)
+                #expect(ContinuousClock.now - start < .seconds(5))
+            }
+            #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `has its transaction rolled back`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            try await shop.whileLocked {
+                let task = Task {
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                            try await session.execute(shop.lockedStatement)
+                        }
+                    }
+                }
+                try await shop.untilWaiting()
+                task.cancel()
+                #expect(await task.value == .cancelled)
+            }
+            #expect(try await shop.itemCount() == 0)
+            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `may swallow the cancellation and still cannot commit`() async throws {
+        try await withShop { shop in
+            try await shop.whileLocked {
+                let task = Task {
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                            _ = await outcome { try await session.execute(shop.lockedStatement) }
+                        }
+                    }
+                }
+                try await shop.untilWaiting()
+                task.cancel()
+                #expect([.cancelled, .transactionAborted].contains(await task.value))
+            }
+            #expect(try await shop.itemCount() == 0)
+        }
+    }
+
+    @Test func `leaves the queue for a connection at once`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            try await shop.engine.withConnection { _ in
+                let task = Task { await outcome { try await shop.engine.execute("SELECT 1") } }
+                try await eventually("it waits") { shop.engine.statistics.waiting == 1 }
+                task.cancel()
+                #expect(await task.value == .cancelled)
+                #expect(shop.engine.statistics.waiting == 0)
+            }
+            #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
+            #expect(shop.engine.statistics.timeouts == 0)
+        }
+    }
+
+    @Test func `that was cancelled before sends nothing`() async throws {
+        try await withShop(behindProxy: true) { shop in
+            let task = Task {
+                while !Task.isCancelled { await Task.yield() }
+                let statement = await outcome { try await shop.engine.execute("SELECT 1") }
+                let transaction = await outcome {
+                    try await shop.engine.withTransaction { session in try await session.execute("SELECT 1") }
+                }
+                let ping = await outcome { try await shop.engine.ping() }
+                return [statement, transaction, ping]
+            }
+            task.cancel()
+            #expect(await task.value == [.cancelled, .cancelled, .cancelled])
+            let connections = try shop.proxy.connections
+            #expect(connections == 0)
+        }
+    }
+
+    @Test func `while it connects leaves no connection behind`() async throws {
+        try await withShop(PoolOptions(size: 2, maxOverflow: 0), behindProxy: true) { shop in
+            try shop.proxy.stall()
+            let task = Task { await outcome { try await shop.engine.execute("SELECT 1") } }
+            try await eventually("it connects") { try shop.proxy.connections == 1 }
+            task.cancel()
+            #expect(await task.value == .cancelled)
+            try shop.proxy.resume()
+            #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
+        }
+    }
+
+    /// The commit is either sent, and then its answer is awaited, or it is not. In between there is nothing.
+    @Test func `that has sent its COMMIT hears how it ended`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
+            let task = Task {
+                await outcome {
+                    try await shop.engine.withTransaction { session in
+                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                        try shop.proxy.stall(.toClient)
+                    }
+                }
+            }
+            try await eventually("it is committed") { try await shop.itemCount() == 1 }
+            task.cancel()
+            try shop.proxy.resume()
+            #expect(await task.value == .returned)
+        }
+    }
+
+    @Test(arguments: 0..<40)
+    func `in any gap of a unit of work leaks nothing and commits all or nothing`(gap: Int) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
+            if gap % 2 == 0 { try await shop.engine.warmUp() }
+            let proxy = try shop.proxy
+            proxy.latency = .milliseconds(4)
+            let task = Task {
+                await outcome {
+                    try await shop.engine.withTransaction { session in
+                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                        _ = try await session.withSavepoint { session in
+                            try await session.execute("INSERT INTO items VALUES (2, 'item')")
+                        }
+                        try await session.execute("INSERT INTO items VALUES (3, 'item')")
+                    }
+                }
+            }
+            // The gaps are places in the conversation, told by the bytes that have passed.
+            let begin = proxy.bytesToServer + proxy.bytesToClient
+            try await eventually("byte \(gap * 40) has passed, or all have") {
+                proxy.bytesToServer + proxy.bytesToClient - begin >= gap * 40 || shop.engine.statistics.idle == 1
+            }
+            task.cancel()
+            let ending = await task.value
+            proxy.latency = .zero
+            let count = try await shop.itemCount()
+            if ending == .returned { #expect(count == 3) } else { #expect(ending == .cancelled && count == 0) }
+            #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
+            #expect(shop.engine.statistics.leased == 0)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `Ten thousand cancelled statements` {
+    private struct Count: Equatable { var answered = 0, cancelled = 0, wrong: [String] = [] }
+
+    /// Cancels each of its statements at another moment; some get through.
+    private func storm(_ shop: Shop, statements: Int, seed: Int) async -> Count {
+        var count = Count()
+        for number in 0..<statements {
+            let task = Task { await outcome { try await shop.engine.execute("SELECT pg_sleep(0.05)") } }
+            let turns = (number &* 7 &+ seed) % 40
+            for _ in 0..<turns { await Task.yield() }
+            task.cancel()
+            switch await task.value {
+            case .returned: count.answered += 1
+            case .cancelled: count.cancelled += 1
+            case let other: count.wrong.append("\(other)")
+            }
+        }
+        return count
+    }
+
+    /// Asks until it is told to stop. Nobody cancels it, so nothing but its answer may come.
+    private func neighbour(_ shop: Shop, until stop: Journal<Bool>) async -> Count {
+        var count = Count()
+        while stop.all.isEmpty {
+            let number = count.answered
+            do {
+                let answer = try await shop.engine.query("SELECT \(number) FROM pg_sleep(0)", as: Int.self).one()
+                if answer == number { count.answered += 1 } else { count.wrong.append("\(answer) for \(number)") }
+            } catch {
+                count.wrong.append("\(error)")
+            }
+        }
+        return count
+    }
+
+    @Test func `never hit a neighbour's statement`() async throws {
+        try await withShop(PoolOptions(size: 8, maxOverflow: 0)) { shop in
+            let stop = Journal<Bool>()
+            let neighbours = Task {
+                await withTaskGroup(of: Count.self) { group in
+                    for _ in 0..<4 { group.addTask { await neighbour(shop, until: stop) } }
+                    return await group.reduce(into: []) { $0.append($1) }
+                }
+            }
+            let stormers = await withTaskGroup(of: Count.self) { group in
+                for seed in 0..<16 { group.addTask { await storm(shop, statements: 625, seed: seed) } }
+                return await group.reduce(into: [Count]()) { $0.append($1) }
+            }
+            stop.append(true)
+            #expect(stormers.flatMap(\.wrong) == [])
+            #expect(await neighbours.value.flatMap(\.wrong) == [])
+            #expect(stormers.reduce(0) { $0 + $1.answered + $1.cancelled } == 10_000)
+            #expect(stormers.reduce(0) { $0 + $1.cancelled } > 1_000)
+            #expect(shop.engine.statistics.opened <= 16, "no reconnect storm")
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+private let one = PoolOptions(size: 1, maxOverflow: 0)
+
+@Suite(.timeLimit(.minutes(5))) struct `A scope with a timeout` {
+    @Test func `ends the statement that goes beyond it`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withSession { session in
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                let ending = await outcome {
+                    try await session.withTimeout(.milliseconds(100)) { session in
+                        try await session.execute("SELECT pg_sleep(60)")
+                    }
+                }
+                #expect(ending == .statementTimedOut)
+                try await session.rollback()
+                try await session.execute("SELECT 1")
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `does not hurt what comes after it`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withTransaction { session in
+                let inside = try await session.withTimeout(.seconds(20)) { session in
+                    try await session.query("SELECT 1", as: Int.self).one()
+                }
+                #expect(inside == 1)
+                try await session.execute("SELECT pg_sleep(0.05)")
+                let setting = try await session.query("SHOW statement_timeout", as: String.self).one()
+                #expect(setting == "0")
+            }
+            let next = try await shop.engine.withTransaction { session in
+                try await session.query("SHOW statement_timeout", as: String.self).one()
+            }
+            #expect(next == "0")
+        }
+    }
+
+    @Test func `holds for all of its statements together`() async throws {
+        try await withShop(one) { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.withTimeout(.milliseconds(300)) { session in
+                        for _ in 0..<100 { try await session.execute("SELECT pg_sleep(0.05)") }
+                    }
+                }
+            }
+            #expect(ending == .statementTimedOut)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `An advisory lock` {
+    @Test func `keeps others out for as long as its transaction`() async throws {
+        try await withShop { shop in
+            let key = Int64(1_000_000 + shop.number)
+            let journal = Journal<String>()
+            let second = try await shop.engine.withTransaction { session in
+                try await session.withAdvisoryLock(key) { _ in
+                    let second = Task {
+                        try await shop.engine.withTransaction { session in
+                            try await session.withAdvisoryLock(key) { _ in journal.append("second") }
+                        }
+                    }
+                    try await shop.untilWaiting()
+                    journal.append("first")
+                    return second
+                }
+            }
+            try await second.value
+            #expect(journal.all == ["first", "second"])
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A prepared transaction` {
+    private func withPreparing(_ body: (Shop) async throws -> Void) async throws {
+        try await withServer(settings: ["max_prepared_transactions": "4"]) { server in
+            try await withShop(server: server, body)
+        }
+    }
+
+    @Test func `survives its session, is listed, and is committed by another one or rolled back`() async throws {
+        try await withPreparing { shop in
+            let engine = shop.engine
+            for (id, gid) in [(1, "order 'one'"), (2, "order two")] {
+                try await engine.withSession { session in
+                    try await session.execute("INSERT INTO items VALUES (\(id), 'item')")
+                    try await session.prepare(as: gid)
+                    #expect(!session.isInTransaction)
+                    #expect(engine.statistics.leased == 0)
+                }
+            }
+            #expect(try await shop.itemCount() == 0)
+            #expect(try await engine.preparedTransactions().map(\.gid) == ["order 'one'", "order two"])
+            try await engine.commitPrepared("order 'one'")
+            try await engine.rollbackPrepared("order two")
+            #expect(try await engine.preparedTransactions().isEmpty)
+            #expect(try await shop.witness.query("SELECT id FROM items", as: Int.self).all() == [1])
+            let again = await outcome { try await engine.commitPrepared("order two") }
+            #expect(again == .server(.undefinedObject))
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `The outcome of a COMMIT without an answer` {
+    /// The answer is cut at many of its bytes: with the transaction's id or before it, and COMMIT's own or before it.
+    @Test func `is told by the server wherever the transaction's id is known`() async throws {
+        try await withShop(one, session: SessionOptions(tracksOutcome: true), behindProxy: true) { shop in
+            var known = 0
+            for byte in stride(from: 0, to: 200, by: 8) {
+                let ending: (any Error)?
+                do {
+                    try await shop.engine.withTransaction { session in
+                        try await session.execute("INSERT INTO items VALUES (\(byte), 'item')")
+                        try shop.proxy.cut(afterBytes: byte, .toClient)
+                    }
+                    ending = nil
+                } catch {
+                    ending = error
+                }
+                try shop.proxy.cut(afterBytes: .max, .toClient)
+                guard case EngineError.commitOutcomeUnknown(let commit)? = ending else {
+                    #expect(ending == nil)
+                    continue
+                }
+                guard commit.transactionID != nil else { continue }
+                known += 1
+                try await eventually("the server knows") { try await shop.engine.outcome(of: commit) != .inProgress }
+                let isStored = try await shop.names(id: byte) == ["item"]
+                #expect(try await shop.engine.outcome(of: commit) == (isStored ? .committed : .aborted))
+            }
+            #expect(known > 0)
+        }
+    }
+}
