@@ -67,6 +67,8 @@ final class SocketWatch: Sendable {
         let timer = loop.schedule(at: deadline) { [self] in timeOut(number) }
         let wake = await suspend(for: wanted, number: number)
         loop.cancel(timer)
+        // A timer that fires just now is too late, also for the next wait.
+        state.withLock { $0.waitNumber += 1 }
         return wake
     }
 
