@@ -37,12 +37,6 @@ extension WireConnection {
         return taken == 1
     }
 
-    /// Whether the server has already ended the COPY with an error, so that the rest need not be sent.
-    package func copyHasFailed() -> Bool {
-        if hasUnreadBytes { consume() }
-        return PQisBusy(conn) == 0
-    }
-
     /// Ends a COPY FROM STDIN; with a reason, it fails on the server, and nothing is copied.
     package func endCopyIn(
         failing reason: String?, _ limits: FlightLimits

@@ -113,7 +113,7 @@ package final class WireConnection: @unchecked Sendable {
 
     /// Reads what has arrived unasked: notices, settings, notifications, or the end.
     private func isAliveNow() -> Bool {
-        guard cpq_is_readable(descriptor) || cpq_tls_pending(conn) > 0 else { return true }
+        guard hasUnreadBytes else { return true }
         let isReadable = PQconsumeInput(conn) == 1
         _ = PQisBusy(conn)  // parses what came
         if !isReadable || PQstatus(conn) == CONNECTION_BAD || lastFatal != nil { isBroken = true }
@@ -212,8 +212,8 @@ package final class WireConnection: @unchecked Sendable {
         } while cpq_tls_pending(conn) > 0 && PQisBusy(conn) == 1
     }
 
-    /// Whether bytes lie in the kernel that no new event will announce.
-    var hasUnreadBytes: Bool { cpq_is_readable(descriptor) }
+    /// Whether bytes lie in the kernel, or decrypted in the TLS library, that no new event will announce.
+    var hasUnreadBytes: Bool { cpq_tls_pending(conn) > 0 || cpq_is_readable(descriptor) }
 }
 
 /// When a flight's waits end.

@@ -184,6 +184,12 @@ import Testing
         #expect(try date("-infinity") == .distantPast)
     }
 
+    @Test func `refuse a day that no timestamp reaches`() {
+        #expect(reason { _ = try decode(Date.self, .date, big(Int32.max - 1)) }?.contains("SQLDate") == true)
+        #expect(reason { _ = try decode(Date.self, .date, big(Int32.min + 1)) }?.contains("SQLDate") == true)
+        #expect(reason { _ = try decode(Date.self, .timestamptz, big(Int64.min + 1)) } != nil)
+    }
+
     @Test func `print as the server prints them`() throws {
         #expect(try decode(String.self, .timestamptz, big(Int64(0))) == "2000-01-01 00:00:00+00")
         #expect(try decode(String.self, .timestamp, big(Int64(-1))) == "1999-12-31 23:59:59.999999")

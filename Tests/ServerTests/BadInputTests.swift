@@ -164,6 +164,8 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         try await withServer(settings: ["max_connections": "4", "superuser_reserved_connections": "0"]) { server in
             let greedy = try Engine(Engine.Configuration(url: server.url, pool: PoolOptions(size: 4, maxOverflow: 0)))
             let late = try makeEngine(server.url, patience: .seconds(30))
+            try await late.ping()
+            late.invalidate()
             let waited = try await greedy.withConnection { _ in
                 try await greedy.withConnection { _ in
                     try await greedy.withConnection { _ in

@@ -108,6 +108,22 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `The outcome of a COMMIT without an answer` {
+    @Test(arguments: [FaultProxy.Direction.toClient, .toServer])
+    func `is told by the server where the transaction was tracked`(lost: FaultProxy.Direction) async throws {
+        try await withShop(session: SessionOptions(tracksOutcome: true), behindProxy: true) { shop in
+            let error = try await failure {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    try shop.proxy.cut(afterBytes: 0, lost)
+                }
+            }
+            guard case EngineError.commitOutcomeUnknown(let commit) = error else { throw error }
+            let expected: TransactionOutcome = lost == .toClient ? .committed : .aborted
+            try await eventually("the server knows") { try await shop.engine.outcome(of: commit) == expected }
+            #expect(try await shop.itemCount() == (lost == .toClient ? 1 : 0))
+        }
+    }
+
     /// The answer is cut at many of its bytes: with the transaction's id or before it, and COMMIT's own or before it.
     @Test func `is told by the server wherever the transaction's id is known`() async throws {
         try await withShop(one, session: SessionOptions(tracksOutcome: true), behindProxy: true) { shop in

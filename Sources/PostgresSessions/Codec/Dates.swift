@@ -23,7 +23,13 @@ extension Date: SQLEncodable, SQLDecodable {
             switch days {
             case .max: self = .distantFuture
             case .min: self = .distantPast
-            default: self = try Date(microsecondsSince2000: Int64(days) * ClockForm.microsecondsPerDay)
+            default:
+                // A date may be twenty times as far away as a timestamp.
+                let (moment, overflow) = Int64(days).multipliedReportingOverflow(by: ClockForm.microsecondsPerDay)
+                guard !overflow else {
+                    throw SQLValueError("the date is out of a timestamp's range; take it as SQLDate")
+                }
+                self = try Date(microsecondsSince2000: moment)
             }
             return
         }

@@ -39,7 +39,6 @@ extension PhysicalConnection {
                 isMore = try await fill(&encoder)
                 if !isMore { encoder.finish() }
                 try Task.checkCancellation()
-                if wire.copyHasFailed() { return nil }
                 while true {
                     let isTaken = try encoder.buffer.bytes.withUnsafeBytes { bytes throws(WireError) in
                         try wire.offerCopy(bytes)

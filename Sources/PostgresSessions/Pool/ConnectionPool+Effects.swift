@@ -131,8 +131,9 @@ extension ConnectionPool {
                 state.withLock { state in
                     state.requests[id.slot] = nil
                     state.lastConnectFailure = failure
-                    // An engine that has never reached its server is more likely misconfigured than early: fail fast.
-                    let isFirst = state.machine.snapshot.opened == 0
+                    // An engine that has never reached its server is more likely misconfigured than early: fail fast. A
+                    // server that answers, if only "too many" or "starting up", has been reached.
+                    let isFirst = state.machine.snapshot.opened == 0 && failure.sqlState == nil
                     state.machine.apply(
                         .connectFailed(id, isFirst ? .permanent : failureClass), at: now, into: &state.effects)
                     return collectWork(&state, now)

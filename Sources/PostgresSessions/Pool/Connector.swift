@@ -48,10 +48,11 @@ struct Connector: Sendable {
         }
         let connection = PhysicalConnection(try await request.run(), statementCacheSize: statementCacheSize)
         do {
+            if !observers.isEmpty {
+                try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
+                try await hook(connection) { try await $0.onConnect($1) }
+            }
             if isSandbox { try await enterSandbox(connection) }
-            guard !observers.isEmpty else { return connection }
-            try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
-            try await hook(connection) { try await $0.onConnect($1) }
         } catch {
             connection.wire.closeNow()
             throw error

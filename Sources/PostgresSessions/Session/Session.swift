@@ -29,7 +29,8 @@ public final class Session {
     }
 
     public var transactionStatus: TransactionStatus {
-        switch core.transaction {
+        if core.isClosed { return .closed }
+        return switch core.transaction {
         case .none: .idle
         case .pending, .active: .active
         case .failed(let state): .failed(state)

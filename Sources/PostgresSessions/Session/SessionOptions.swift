@@ -88,6 +88,8 @@ public enum TransactionStatus: Sendable, Hashable {
     case failed(SQLState)
     /// The connection was lost in it; nothing was committed. Roll back to go on.
     case invalidated
+    /// The session was closed.
+    case closed
 }
 
 /// When a transaction's body is run again.

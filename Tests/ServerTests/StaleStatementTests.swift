@@ -1,0 +1,134 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+private let one = PoolOptions(size: 1, maxOverflow: 0)
+
+@Suite(.timeLimit(.minutes(5))) struct `A prepared statement` {
+    @Test func `whose table has changed is prepared anew, unseen`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
+            for column in ["a", "b", "c"] {
+                let rows = try await shop.engine.query("SELECT * FROM items").all()
+                let row = try await shop.engine.withTransaction { session in
+                    try await session.query("SELECT * FROM items").one()
+                }
+                #expect(rows.count == 1)
+                #expect(row.count == rows[0].count)
+                try await shop.witness.execute("ALTER TABLE items ADD COLUMN \(identifier: column) int8")
+            }
+            let last = try await shop.engine.query("SELECT * FROM items").one()
+            #expect(last.columns == ["id", "name", "price", "a", "b", "c"])
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `whose table changes in mid-transaction is the server's error, and the next transaction works`()
+        async throws
+    {
+        try await withShop(one) { shop in
+            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
+            _ = try await shop.engine.query("SELECT * FROM items").all()
+            let ending = await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute("SELECT 1")
+                    try await shop.witness.execute("ALTER TABLE items ADD COLUMN more int8")
+                    return try await session.query("SELECT * FROM items").all().count
+                }
+            }
+            // Inside a transaction nothing may be sent twice: work before it would be lost unseen.
+            #expect(ending == .server(.featureNotSupported) || ending == .returned)
+            let next = try await shop.engine.withTransaction { session in
+                try await session.query("SELECT * FROM items").one()
+            }
+            #expect(next.count == 4)
+        }
+    }
+
+    @Test(arguments: ["DISCARD ALL"])
+    func `that somebody has dropped is prepared anew, unseen`(command: String) async throws {
+        try await withShop(one) { shop in
+            for round in 1...3 {
+                let answer = try await shop.engine.query("SELECT 42", as: Int.self).one()
+                let inTransaction = try await shop.engine.withTransaction { session in
+                    try await session.query("SELECT 43", as: Int.self).one()
+                }
+                #expect(answer == 42 && inTransaction == 43, "round \(round)")
+                try await shop.engine.execute(SQLQuery(unsafeRaw: command))
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `is not kept where the cache is off`() async throws {
+        try await withShop(one, statementCacheSize: 0) { shop in
+            for number in 1...3 {
+                let answer = try await shop.engine.query("SELECT \(number)", as: Int.self).one()
+                #expect(answer == number)
+            }
+            let kept = try await shop.engine.query("SELECT count(*) FROM pg_prepared_statements", as: Int.self).one()
+            #expect(kept == 0)
+        }
+    }
+
+    @Test func `makes room for others when there are too many`() async throws {
+        try await withShop(one, statementCacheSize: 4) { shop in
+            for number in 1...20 {
+                let query: SQLQuery = "SELECT \(number) + \(unsafeRaw: "\(number)")"
+                let answer = try await shop.engine.query(query, as: Int.self).one()
+                #expect(answer == 2 * number)
+            }
+            let kept = try await shop.engine.query("SELECT count(*) FROM pg_prepared_statements", as: Int.self).one()
+            #expect(kept <= 5)
+        }
+    }
+
+    @Test func `goes by the types of its parameters too`() async throws {
+        try await withShop(one) { shop in
+            for _ in 1...2 {
+                let text = try await shop.engine.query("SELECT \("seven")", as: String.self).one()
+                let number = try await shop.engine.query("SELECT \(7)", as: Int.self).one()
+                let truth = try await shop.engine.query("SELECT \(true)", as: Bool.self).one()
+                let nothing = try await shop.engine.query("SELECT \(Int?.none)", as: Int?.self).one()
+                #expect(text == "seven" && number == 7 && truth && nothing == nil)
+            }
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `A server that hangs` {
+    /// Every process of the server is stopped where it stands: sockets stay open, and nothing answers.
+    @Test func `is left when the statement's time is up, and used again when it goes on`() async throws {
+        try await withServer { server in
+            let options = SessionOptions(statementTimeout: .milliseconds(300))
+            try await withShop(one, session: options, server: server) { shop in
+                try await shop.engine.execute("SELECT 1")
+                try await server.freeze()
+                let start = ContinuousClock.now
+                let ending = await outcome { try await shop.engine.execute("SELECT 2") }
+                #expect(ending == .statementTimedOut)
+                #expect(ContinuousClock.now - start < .seconds(30))
+                try await server.thaw()
+                try await eventually("it answers") { await outcome { try await shop.engine.ping() } == .returned }
+            }
+        }
+    }
+
+    @Test func `does not keep a rollback, and the user's error comes out`() async throws {
+        try await withShop(one, behindProxy: true) { shop in
+            let start = ContinuousClock.now
+            let error = try await failure {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    try shop.proxy.stall()
+                    throw OutOfStock()
+                }
+            }
+            #expect(error as? OutOfStock == OutOfStock())
+            #expect(ContinuousClock.now - start < .seconds(30))
+            try shop.proxy.resume()
+            try await shop.engine.execute("SELECT 1")
+            #expect(try await shop.itemCount() == 0)
+        }
+    }
+}
