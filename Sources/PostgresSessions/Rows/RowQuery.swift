@@ -49,12 +49,7 @@ public struct RowQuery<T> {
 extension RowDecoding {
     /// Every row of a result. (It captures nothing of the session, so that its rows may leave the session's task.)
     func rows(of result: WireResult) throws(EngineError) -> sending [T] {
-        let decoder = try decoder(for: result)
-        let count = result.rowCount
-        var rows: [T] = []
-        rows.reserveCapacity(count)
-        for row in 0..<count { rows.append(try decoder.decode(result, row: row)) }
-        return rows
+        try decoder(for: result).decodeAll(result)
     }
 
     /// The columns of a prepared statement come with its result; others are read off it.
