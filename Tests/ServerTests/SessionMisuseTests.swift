@@ -40,7 +40,7 @@ import Testing
                 }
             }
             let ending = await straggler?.value
-            #expect(ending == .cancelled || ending == .returned)
+            #expect(ending == .sessionClosed || ending == .returned)
             try await eventually("the connection is home") { shop.engine.statistics.leased == 0 }
             try await shop.engine.execute("SELECT 1")
         }

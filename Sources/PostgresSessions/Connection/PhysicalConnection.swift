@@ -107,9 +107,8 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Undoes what is known to be left behind. False: the connection is not usable.
     func clean(within timeout: Duration) async -> Bool {
         guard !leftovers.isEmpty else { return true }
-        let remedies = leftovers.remedies
+        guard await run(leftovers.remedies, within: timeout, isUnnamed: true) else { return false }
         if leftovers.contains(.preparedStatements) { cache.forgetAll() }
-        guard await run(remedies, within: timeout) else { return false }
         leftovers = []
         return true
     }
@@ -118,8 +117,8 @@ final class PhysicalConnection: @unchecked Sendable {
     func adoptLeftovers() { leftovers = [] }
 
     func discardAll(within timeout: Duration) async -> Bool {
+        guard await run(["DISCARD ALL"], within: timeout, isUnnamed: true) else { return false }
         cache.forgetAll()
-        guard await run(["DISCARD ALL"], within: timeout) else { return false }
         leftovers = []
         return true
     }
@@ -136,10 +135,11 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// The library's own words, in one flight: not cancellable, and with a deadline.
-    func run(_ commands: [SQLQuery], within timeout: Duration) async -> Bool {
+    func run(_ commands: [SQLQuery], within timeout: Duration, isUnnamed: Bool = false) async -> Bool {
         guard let last = commands.last else { return true }
         let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
-        let flight = Flight(leading: commands.dropLast(), statement: last, limits: limits, isOwn: true)
+        let flight = Flight(
+            leading: commands.dropLast(), statement: last, limits: limits, isOwn: true, isUnnamed: isUnnamed)
         guard let outcome = try? await fly(flight) else { return false }
         return outcome.failure == nil
     }
@@ -252,7 +252,11 @@ final class PhysicalConnection: @unchecked Sendable {
         let entry = plan[reader.index].entry
         switch reply {
         case .complete(let result):
-            if let entry { describe(result, entry) }
+            if let entry {
+                describe(result, entry)
+                // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
+                if entry.leaves.contains(.preparedStatements) { cache.forgetAll() }
+            }
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):

@@ -38,7 +38,7 @@ extension Engine: StatementRunner {
             pool.giveBack(
                 lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease)
             )
-            switch verdict(on: outcome, query, configuration.session) {
+            switch verdict(on: outcome, query, configuration.session, isShutDown: pool.isShutDown) {
             case .success(let result): return result
             case .failure(let failure):
                 guard outcome.failure?.isStaleStatement == true, replays.takeRepair() else { throw failure }
@@ -87,11 +87,14 @@ extension Engine {
     /// observer may know an error after which the connection must not be used again.
     func note(_ error: WireServerError, on lease: Lease, mayWrite: Bool) {
         let isDemoted = error.sqlState == "25006" && mayWrite
-        if isDemoted { pool.apply(.invalidatedBy(lease.id.connection)) }
-        guard !configuration.observers.isEmpty else { return }
-        let seen = ServerError(error, query: nil)
-        let isDisconnect = configuration.observers.reduce(isDemoted) { $1.isDisconnect(seen, verdict: $0) }
-        if isDisconnect && !isDemoted { pool.apply(.connectionInvalidated(lease.id.connection)) }
+        var isDisconnect = isDemoted
+        if !configuration.observers.isEmpty {
+            let seen = ServerError(error, query: nil)
+            isDisconnect = configuration.observers.reduce(isDemoted) { $1.isDisconnect(seen, verdict: $0) }
+        }
+        guard isDisconnect else { return }
+        pool.apply(
+            isDemoted ? .invalidatedBy(lease.id.connection) : .connectionInvalidated(lease.id.connection))
     }
 
     /// A statement that failed in a sandbox is undone alone.
@@ -156,8 +159,11 @@ struct ReplayBudget {
 }
 
 /// The result of a flight's last command, or the error that the caller shall see.
+///
+/// A statement that was interrupted by nobody's cancellation was interrupted by the end of its session, or of the engine.
 func verdict(
-    on outcome: FlightOutcome, _ query: SQLQuery, _ options: SessionOptions
+    on outcome: FlightOutcome, _ query: SQLQuery, _ options: SessionOptions,
+    isShutDown: @autoclosure () -> Bool = false
 ) -> Result<WireResult, any Error> {
     guard let error = outcome.failure else {
         if let result = outcome.result { return .success(result) }
@@ -165,7 +171,8 @@ func verdict(
     }
     if error.sqlState == "57014" {
         if outcome.interruption == .cancelled {
-            return .failure(Task.isCancelled ? CancellationError() : EngineError.shutDown)
+            guard !Task.isCancelled else { return .failure(CancellationError()) }
+            return .failure(isShutDown() ? EngineError.shutDown : EngineError.sessionClosed)
         }
         if outcome.interruption == .timedOut || options.statementTimeout != nil {
             return .failure(EngineError.statementTimedOut(query.text.excerpt))

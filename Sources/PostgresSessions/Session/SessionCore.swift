@@ -251,7 +251,7 @@ final class SessionCore: @unchecked Sendable {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
         let culprit = flight[min(outcome.completed, flight.count - 1)]
-        _ = try verdict(on: outcome, culprit, effectiveOptions).get()
+        _ = try verdict(on: outcome, culprit, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
         return outcome
     }
 
