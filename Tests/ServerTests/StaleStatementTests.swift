@@ -45,7 +45,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
-    @Test(arguments: ["DISCARD ALL"])
+    @Test(arguments: ["DISCARD ALL", "DEALLOCATE ALL"])
     func `that somebody has dropped is prepared anew, unseen`(command: String) async throws {
         try await withShop(one) { shop in
             for round in 1...3 {

@@ -79,7 +79,7 @@ extension Engine {
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
         let origin = Origin(file: file, line: line)
-        let deadline = checkoutDeadline(checkoutTimeout)
+        let deadline = checkoutTimeout.map { checkoutDeadline($0) }
         let lease: Lease
         switch try pool.ask(until: deadline, origin: origin) {
         case .granted(let granted): lease = granted
@@ -87,7 +87,7 @@ extension Engine {
             if let granted = try await pool.wait(for: pending, origin) {
                 lease = granted
             } else {
-                lease = try await pool.checkout(until: deadline, origin: origin)
+                lease = try await pool.checkout(until: deadline ?? checkoutDeadline(nil), origin: origin)
             }
         }
         let core = ConnectionCore(lease.connection, configuration.session)

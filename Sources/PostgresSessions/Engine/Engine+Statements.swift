@@ -11,7 +11,7 @@ extension Engine: StatementRunner {
 
     func run(_ query: SQLQuery) async throws -> WireResult {
         try query.validated()
-        let deadline = checkoutDeadline(nil)
+        var deadline: PoolInstant?
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
@@ -19,6 +19,7 @@ extension Engine: StatementRunner {
             switch try pool.ask(until: deadline) {
             case .granted(let granted): lease = granted
             case .pending(let pending):
+                deadline = deadline ?? checkoutDeadline(nil)
                 guard let granted = try await pool.wait(for: pending, nil) else { continue }
                 lease = granted
             }
@@ -27,6 +28,7 @@ extension Engine: StatementRunner {
                 outcome = try await lease.connection.fly(autocommitFlight(query))
             } catch {
                 pool.giveBack(lease, .broken)
+                deadline = deadline ?? checkoutDeadline(nil)
                 let mayReplay = error.provesNothingWasExecuted && query.isOneTransaction && !Task.isCancelled
                 if mayReplay && replays.take(after: error, lease) { continue }
                 throw error.surfaced(hasTimeout: configuration.session.statementTimeout != nil)

@@ -27,10 +27,13 @@ final class ConnectionPool: Sendable {
     let state: Mutex<State>
     let options: PoolOptions
     let connector: Connector
+    /// `checkoutTimeout` in nanoseconds, divided once.
+    private let patience: Int64
 
     init(options: PoolOptions, connector: Connector) {
         self.options = options
         self.connector = connector
+        patience = options.checkoutTimeout.inNanoseconds
         let seed = UInt64.random(in: .min ... .max)
         state = Mutex(State(machine: PoolStateMachine(PoolConfiguration(options, seed: seed))))
     }
@@ -63,11 +66,15 @@ final class ConnectionPool: Sendable {
     }
 
     /// The fast path: an idle connection is granted under one lock, without a waiter and without suspending.
-    func ask(until deadline: PoolInstant, urgent: Bool = false, origin: Origin? = nil) throws(EngineError) -> Answer {
+    ///
+    /// Without a deadline, the pool's own patience counts from now.
+    func ask(until given: PoolInstant? = nil, urgent: Bool = false, origin: Origin? = nil) throws(EngineError) -> Answer
+    {
         guard !ProcessIdentity.isForked else {
             throw .invalidState("the process was forked; a child must make an engine of its own")
         }
         let now = Self.now
+        let deadline = given ?? now + patience
         let owner = Self.currentTask
         var timer: PoolInstant?
         let answer = state.withLock { state -> Answer in
