@@ -45,6 +45,10 @@ let package = Package(
         .testTarget(name: "PoolSimulationTests", dependencies: ["PoolSimulation", "PoolCore"]),
         .testTarget(name: "PostgresSessionsTests", dependencies: ["PostgresSessions", "PostgresWire", "CLibPQ"]),
         .testTarget(name: "PostgresSessionsTestingTests", dependencies: ["PostgresSessionsTesting"]),
+        // The pool's shell on a scripted server, which needs no PostgreSQL.
+        .testTarget(
+            name: "ShellTests",
+            dependencies: ["PostgresSessions", "PostgresWire", "PoolCore", "PostgresSessionsTesting"]),
         // These start private servers; without PostgreSQL's binaries they fail.
         .testTarget(
             name: "ServerTests", dependencies: ["PostgresSessions", "PostgresWire", "PostgresSessionsTesting"]),
@@ -58,4 +62,11 @@ for target in package.targets where target.type != .system {
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ]
+}
+
+// `scripts/test --tsan` says so: the sanitizer needs locks that it can see into.
+if Context.environment["THREAD_SANITIZER"] != nil {
+    for target in package.targets where target.type != .system {
+        target.swiftSettings?.append(.define("THREAD_SANITIZER"))
+    }
 }

@@ -14,6 +14,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -71,6 +72,9 @@ static inline bool cpq_is_readable(int fd) {
     do { n = poll(&p, 1, 0); } while (n < 0 && errno == EINTR);
     return n != 0;
 }
+
+/// A second descriptor for the same socket, not inherited by other programs; -1 and errno on failure.
+static inline int cpq_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 
 static inline int cpq_errno(void) { return errno; }
 

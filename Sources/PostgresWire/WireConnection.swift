@@ -18,6 +18,8 @@ package final class WireConnection: @unchecked Sendable {
     let conn: OpaquePointer
     let watch: SocketWatch
     private let loop: EventLoop
+    /// A duplicate of libpq's descriptor, ours until the close: libpq closes its own whenever it finds the connection lost, and
+    /// the number may then be somebody else's.
     private let descriptor: Int32
     private let onNotice: @Sendable (WireServerError) -> Void
 
@@ -54,13 +56,14 @@ package final class WireConnection: @unchecked Sendable {
         self.onNotice = onNotice
         loop = EventLoops.shared.pick()
         watch = SocketWatch(loop: loop, onEndWhileParked: onEnd)
-        descriptor = PQsocket(conn)
+        descriptor = cpq_duplicate(PQsocket(conn))
         processID = PQbackendPID(conn)
         serverVersion = PQserverVersion(conn)
         openSocket = Mutex(descriptor)
-        let error = loop.add(watch, fd: descriptor)
+        let error = descriptor < 0 ? cpq_errno() : loop.add(watch, fd: descriptor)
         guard error == 0 else {
             PQfinish(conn)
+            if descriptor >= 0 { _ = closeDescriptor(descriptor) }
             openSocket.withLock { $0 = nil }
             throw WireConnectFailure(reason: .lost, target: target, message: "cannot watch the socket: errno \(error)")
         }
@@ -132,44 +135,42 @@ package final class WireConnection: @unchecked Sendable {
     package func closeAfterSurprise() { isBroken = true }
 
     /// Says goodbye, closes the socket, and waits (bounded) until the server has closed its side too, so that whoever
-    /// counts connections counts what the server counts. The cancel request, if any, is let finish by itself.
+    /// counts connections counts what the server counts.
     package func close() async {
-        guard !isClosed else { return }
-        let copy = isBroken ? -1 : dup(descriptor)
-        closeNow()
-        guard copy >= 0 else { return }
-        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            HelperThreads.cancelling.run {
-                Self.awaitEnd(of: copy, until: Monotonic.now.advanced(by: .seconds(1)))
-                _ = closeDescriptor(copy)
-                done.resume()
-            }
-        }
+        guard let socket = openSocket.withLock({ $0.take() }) else { return }
+        let mustWait = !isBroken
+        isBroken = true
+        PQfinish(conn)
+        if mustWait { await awaitEnd(of: socket, until: Monotonic.now.advanced(by: .seconds(1))) }
+        loop.remove(watch, fd: socket)
+        _ = closeDescriptor(socket)
     }
 
-    /// Closes at once, without waiting for the server. Exactly once; the descriptor leaves the loop first.
+    /// Closes at once, without waiting for the server.
     package func closeNow() {
-        guard openSocket.withLock({ $0.take() }) != nil else { return }
+        guard let socket = openSocket.withLock({ $0.take() }) else { return }
         isBroken = true
-        loop.remove(watch, fd: descriptor)
         PQfinish(conn)
+        loop.remove(watch, fd: socket)
+        _ = closeDescriptor(socket)
+    }
+
+    /// Reads what is still coming to its end. libpq is done with the connection; only our descriptor is left of it.
+    private func awaitEnd(of socket: Int32, until deadline: Monotonic) async {
+        watch.clearInterrupt()
+        var buffer: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        while Monotonic.now < deadline {
+            let count = recv(socket, &buffer, MemoryLayout.size(ofValue: buffer), Int32(CPQ_MSG_DONTWAIT))
+            if count > 0 { continue }
+            guard count < 0, [EAGAIN, EWOULDBLOCK, EINTR].contains(cpq_errno()) else { return }
+            guard await watch.wait(for: .read, until: deadline) == .ready else { return }
+        }
     }
 
     /// Ends the socket under whoever uses it: their next wait finds the connection lost. Any thread.
     package func sever() {
         openSocket.withLock { socket in
             if let socket { _ = shutdown(socket, Int32(SHUT_RDWR)) }
-        }
-    }
-
-    private static func awaitEnd(of descriptor: Int32, until deadline: Monotonic) {
-        var buffer: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        while true {
-            let left = (deadline.nanoseconds - Monotonic.now.nanoseconds) / 1_000_000
-            guard left > 0 else { return }
-            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&entry, 1, Int32(left)) > 0 else { continue }
-            if recv(descriptor, &buffer, MemoryLayout.size(ofValue: buffer), Int32(CPQ_MSG_DONTWAIT)) <= 0 { return }
         }
     }
 

@@ -19,6 +19,8 @@ final class PhysicalConnection: @unchecked Sendable {
     var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
     var copySavepoint = false
+    /// A command of the last flight was completed: what came after it may have been executed too.
+    private(set) var hasCompletedAny = false
     /// For the report of a leak.
     private(set) var lastStatement: String?
 
@@ -39,6 +41,7 @@ final class PhysicalConnection: @unchecked Sendable {
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         if underWay != nil || isCopying { try await landLeftover() }
         wire.beginFlight()
+        hasCompletedAny = false
         guard flight.limits.isInterruptible else { return try await converse(flight) }
         let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
             do throws(WireError) {
@@ -257,6 +260,7 @@ final class PhysicalConnection: @unchecked Sendable {
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
                 if entry.leaves.contains(.preparedStatements) { cache.forgetAll() }
             }
+            hasCompletedAny = true
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):

@@ -29,7 +29,8 @@ extension Engine: StatementRunner {
             } catch {
                 pool.giveBack(lease, .broken)
                 deadline = deadline ?? checkoutDeadline(nil)
-                let mayReplay = error.provesNothingWasExecuted && query.isOneTransaction && !Task.isCancelled
+                let isUntouched = error.provesNothingWasExecuted && !lease.connection.hasCompletedAny
+                let mayReplay = isUntouched && query.isOneTransaction && !Task.isCancelled
                 if mayReplay && replays.take(after: error, lease) { continue }
                 throw error.surfaced(hasTimeout: configuration.session.statementTimeout != nil)
             }

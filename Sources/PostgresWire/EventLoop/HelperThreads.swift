@@ -39,12 +39,13 @@ enum DetachedThread {
     }
 }
 
-/// A few threads for calls that block: name resolution, connecting, libpq's blocking cancel, waiting for a close.
+/// Threads for calls that block: name resolution, connecting, libpq's blocking cancel.
 ///
 /// Threads start on demand, at most `limit`, and end when there is nothing to do. Work beyond the limit queues in order.
 final class HelperThreads: Sendable {
     static let connecting = HelperThreads(name: "pg-connect", limit: 32)
-    static let cancelling = HelperThreads(name: "pg-cancel", limit: 32)
+    /// A server that never ends its side keeps a cancel's thread for ever (libpq 14 to 16 cannot give it up), hence many.
+    static let cancelling = HelperThreads(name: "pg-cancel", limit: 512)
 
     private struct State {
         var running = 0

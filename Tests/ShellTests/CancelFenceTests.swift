@@ -1,0 +1,76 @@
+import PostgresSessions
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct `A cancel request` {
+    /// Starts the statement, cancels it when the server runs it, and returns its task.
+    private func cancelled(_ number: Int, _ server: ScriptedServer, _ engine: Engine) async throws -> Task<
+        Int, any Error
+    > {
+        let task = Task { try await engine.echo(number) }
+        try await eventually("\(number) is under way") { server.hasReached(.statement("SELECT \(number)")) }
+        task.cancel()
+        return task
+    }
+
+    @Test func `ends its statement, and the connection is used again`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            let task = try await cancelled(13, server, engine)
+            #expect(try await failure { try await task.value } is CancellationError)
+            #expect(server.cancelHits == ["SELECT 13"])
+            try await engine.answers(7)
+            #expect(engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `that arrives late does not hit the next statement`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            server.on(.cancel, .slow(milliseconds: 300), times: 1)
+            // The statement ends by itself before the signal: the signal would hit whoever runs then.
+            server.onReach { if $0 == .cancel { server.release() } }
+            server.on(.statement("SELECT 7"), .slow(milliseconds: 600), times: 1)
+            let task = try await cancelled(13, server, engine)
+            try await engine.answers(7)
+            _ = await task.result
+            #expect(server.cancelHits.allSatisfy { $0 == "SELECT 13" })
+        }
+    }
+
+    @Test func `whose connection the server never closes costs the connection and is bounded`() async throws {
+        try await withWarmEngine { server, engine in
+            server.keepCancelConnectionsOpen()
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            let start = ContinuousClock.now
+            let task = try await cancelled(13, server, engine)
+            #expect(try await failure { try await task.value } is CancellationError)
+            #expect(ContinuousClock.now - start < .seconds(15))
+            try await engine.answers(7)
+            #expect(engine.statistics.opened == 2)
+        }
+    }
+
+    @Test func `that nobody hears costs the connection and is bounded`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            server.on(.cancel, .hold, times: 1)
+            let start = ContinuousClock.now
+            let task = try await cancelled(13, server, engine)
+            #expect(try await failure { try await task.value } is CancellationError)
+            #expect(ContinuousClock.now - start < .seconds(15))
+            try await engine.answers(7)
+        }
+    }
+
+    @Test func `is not sent for a COMMIT that is under way`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("COMMIT"), .slow(milliseconds: 200), times: 1)
+            let task = Task { try await engine.withTransaction { try await $0.execute("INSERT") } }
+            try await eventually("COMMIT is under way") { server.hasReached(.statement("COMMIT")) }
+            task.cancel()
+            _ = try await task.value
+            #expect(!server.hasReached(.cancel))
+            #expect(engine.statistics.opened == 1)
+        }
+    }
+}

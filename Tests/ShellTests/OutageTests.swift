@@ -1,0 +1,212 @@
+import PostgresSessions
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct `A server that refuses` {
+    /// Callers without end, each with a short patience, until the body returns.
+    private func withCrowd<R>(of size: Int, _ engine: Engine, _ body: () async throws -> R) async throws -> R {
+        let crowd = (0..<size).map { number in
+            Task {
+                while !Task.isCancelled {
+                    _ = try? await engine.echo(number)
+                    try? await Task.sleep(for: .milliseconds(1))
+                }
+            }
+        }
+        defer { for caller in crowd { caller.cancel() } }
+        let result = try await body()
+        for caller in crowd {
+            caller.cancel()
+            await caller.value
+        }
+        return result
+    }
+
+    @Test func `is asked by one at a time, less and less often, and used again within a step`() async throws {
+        let options = PoolOptions(size: 5, maxOverflow: 5, checkoutTimeout: .milliseconds(200))
+        try await withWarmEngine(options) { server, engine in
+            let start = ContinuousClock.now
+            try await withCrowd(of: 50, engine) {
+                try await eventually("the crowd is served") { engine.statistics.checkouts > 100 }
+                server.on(.connect, .fatal("57P03"))
+                engine.invalidate()
+                server.say(ServerBytes.fatal("57P01"), thenClose: true)
+                try await eventually("it is noticed") { engine.statistics.connectFailures > 0 }
+                try await Task.sleep(for: .seconds(3))
+
+                let failures = engine.statistics.connectFailures
+                // 50…100 ms, then up to twice as long each time: some ten in three seconds; what was under way adds a few.
+                #expect(failures <= 30, "\(failures) attempts in three seconds: \(engine.statistics)")
+                let gaps = server.attempts.suffix(3)
+                #expect(gaps.count == 3)
+
+                server.recover()
+                let (healed, before) = (ContinuousClock.now, engine.statistics.checkouts)
+                try await eventually("the crowd is served again") { engine.statistics.checkouts > before + 100 }
+                // The back-off's ceiling after a dozen failures is five seconds.
+                #expect(ContinuousClock.now - healed < .seconds(10))
+            }
+            #expect(ContinuousClock.now - start < .seconds(60))
+            try await engine.answers(7)
+        }
+    }
+
+    @Test func `is named, with its reason, to whoever waited in vain`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .milliseconds(300))
+        try await withWarmEngine(options) { server, engine in
+            server.on(.connect, .fatal("57P03"))
+            engine.invalidate()
+            let error = try await failure { try await engine.echo(1) }
+            guard case EngineError.checkoutTimedOut(let then) = error else { throw error }
+            #expect(then.lastConnectFailure?.contains("57P03") == true)
+            #expect(then.connectFailures >= 2)
+        }
+    }
+
+    @Test func `costs nobody anything who holds a connection, and its return serves a waiter`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 1, checkoutTimeout: .seconds(10))
+        try await withWarmEngine(options) { server, engine in
+            let waiter = try await engine.withSession { session in
+                try await session.execute("INSERT")
+                server.on(.connect, .fatal("57P03"))
+                let waiter = Task { try await engine.echo(8) }
+                try await eventually("the server has refused") { engine.statistics.connectFailures > 1 }
+                try await session.commit()
+                return waiter
+            }
+            #expect(try await waiter.value == 8)
+            #expect(engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `to answer at all is left after the connect timeout`() async throws {
+        let options = PoolOptions(
+            size: 1, maxOverflow: 0, checkoutTimeout: .seconds(10), connectTimeout: .milliseconds(150))
+        try await withWarmEngine(options) { server, engine in
+            server.on(.connect, .hold, times: 2)
+            engine.invalidate()
+            let start = ContinuousClock.now
+            try await engine.answers(7)
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(engine.statistics.connectFailures == 2)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct `A pool under load` {
+    @Test func `opens few connections for a spike of short requests`() async throws {
+        try await withServer { server in
+            server.on(.connect, .slow(milliseconds: 150))
+            server.on(.statement("SELECT 5"), .slow(milliseconds: 2))
+            let options = PoolOptions(size: 10, maxOverflow: 40, checkoutTimeout: .seconds(20))
+            try await withEngine(on: server, options) { engine in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<50 { group.addTask { try await engine.answers(5) } }
+                    try await group.waitForAll()
+                }
+                #expect(server.logins <= 6, "\(engine.statistics)")
+            }
+        }
+    }
+
+    @Test func `never opens more than its size and overflow`() async throws {
+        try await withServer { server in
+            server.on(.statement("SELECT"), .slow(milliseconds: 5))
+            let options = PoolOptions(size: 2, maxOverflow: 2, checkoutTimeout: .seconds(20))
+            try await withEngine(on: server, options) { engine in
+                let most = Journal<Int>()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<200 {
+                        group.addTask {
+                            try await engine.answers(number)
+                            most.append(server.open)
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(try #require(most.all.max()) <= 4)
+                try await eventually("the overflow is closed: \(engine.statistics)") { server.open <= 2 }
+            }
+        }
+    }
+
+    @Test func `names a second checkout of the task that holds the first`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .milliseconds(100))
+        try await withWarmEngine(options) { _, engine in
+            try await engine.withSession { outer in
+                try await outer.execute("INSERT")
+                let error = try await failure { try await engine.echo(1) }
+                guard case EngineError.checkoutTimedOut(let then) = error else { throw error }
+                #expect(then.waiterHoldsConnection)
+                #expect("\(error)".contains("holds a connection itself"))
+
+                let other = Task { try await engine.echo(2) }
+                let blameless = try await failure { try await other.value }
+                guard case EngineError.checkoutTimedOut(let then) = blameless else { throw blameless }
+                #expect(!then.waiterHoldsConnection)
+            }
+        }
+    }
+
+    @Test func `refuses at once beyond its queue's limit and serves those before`() async throws {
+        var options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(20))
+        options.maxWaiters = 3
+        try await withWarmEngine(options) { server, engine in
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            let holder = Task { try await engine.echo(13) }
+            try await eventually("the connection is lent") { server.hasReached(.statement("SELECT 13")) }
+            let waiters = (1...3).map { number in Task { try await engine.echo(number) } }
+            try await eventually("three wait") { engine.statistics.waiting == 3 }
+            let start = ContinuousClock.now
+            let error = try await failure { try await engine.echo(4) }
+            guard case EngineError.tooManyWaiters(let then) = error else { throw error }
+            #expect(then.waiting == 3)
+            #expect(ContinuousClock.now - start < .seconds(5))
+            server.release()
+            #expect(try await holder.value == 13)
+            for (number, waiter) in zip(1..., waiters) { #expect(try await waiter.value == number) }
+        }
+    }
+
+    @Test func `serves those who wait when it is made larger, and closes at return what is too many`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(20))
+        try await withWarmEngine(options) { server, engine in
+            server.on(.statement("SELECT 13"), .hold)
+            let tasks = (0..<4).map { _ in Task { try await engine.echo(13) } }
+            try await eventually("three wait") { engine.statistics.waiting == 3 && engine.statistics.leased == 1 }
+            engine.resize(size: 4, maxOverflow: 0)
+            try await eventually("all four run: \(engine.statistics)") { server.count(.statement("SELECT 13")) == 4 }
+            engine.resize(size: 1, maxOverflow: 0)
+            #expect(engine.statistics.leased == 4)
+            server.recover()
+            for task in tasks { #expect(try await task.value == 13) }
+            try await eventually("one is left: \(engine.statistics)") { server.open == 1 }
+            try await engine.answers(7)
+        }
+    }
+
+    @Test func `replaces each connection once when all fail at the same time`() async throws {
+        let count = 8
+        let options = PoolOptions(size: count, maxOverflow: 0, checkoutTimeout: .seconds(20))
+        try await withWarmEngine(options) { server, engine in
+            server.on(.statement("INSERT 13"), .hold)
+            let tasks = (0..<count).map { _ in Task { try await engine.execute("INSERT 13") } }
+            try await eventually("all are lent: \(engine.statistics)") { engine.statistics.leased == count }
+            try await eventually("all run") { server.count(.statement("INSERT 13")) == count }
+            server.recover()
+            // Each hears from its own connection that the primary has been demoted.
+            server.on(.statement("INSERT 14"), .error("25006"))
+            for task in tasks { _ = try await task.value }
+            server.on(.statement("INSERT 15"), .hold)
+            let demoted = (0..<count).map { _ in Task { try await engine.execute("INSERT 14") } }
+            for task in demoted { _ = await task.result }
+            let again = (0..<count).map { _ in Task { try await engine.execute("INSERT 15") } }
+            try await eventually("all run again: \(engine.statistics)") {
+                server.count(.statement("INSERT 15")) == count
+            }
+            // One generation, not one per failure: nothing that was opened after it is closed for it.
+            #expect(engine.statistics.opened <= 2 * count + 1, "\(engine.statistics)")
+            server.recover()
+            for task in again { _ = try await task.value }
+        }
+    }
+}
