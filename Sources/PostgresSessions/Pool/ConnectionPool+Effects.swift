@@ -10,6 +10,7 @@ extension ConnectionPool {
         var shutDown: [CheckedContinuation<Void, Never>] = []
         var warmed: [(CheckedContinuation<Bool, Never>, Bool)] = []
         var interrupts: [WireConnection] = []
+        var severed: [WireConnection] = []
         var leaks: [(PhysicalConnection, Origin?)] = []
         var timer: PoolInstant?
     }
@@ -49,17 +50,26 @@ extension ConnectionPool {
                 state.requests.append(nil)
                 state.connections.append(nil)
                 state.origins.append(nil)
+                state.isConversing.append(false)
+                state.deferredCloses.append(nil)
             }
             state.requests[id.slot] = request
             work.tasks.append(.connect(id, request))
         case .validate(let id):
-            if let connection = state.connections[id.slot] { work.tasks.append(.validate(id, connection)) }
+            guard let connection = state.connections[id.slot] else { return }
+            state.isConversing[id.slot] = true
+            work.tasks.append(.validate(id, connection))
         case .reset(let id):
-            if let connection = state.connections[id.slot] { work.tasks.append(.reset(id, connection)) }
+            guard let connection = state.connections[id.slot] else { return }
+            state.isConversing[id.slot] = true
+            work.tasks.append(.reset(id, connection))
         case .close(let id, let reason):
             if let connection = state.connections[id.slot] {
                 state.connections[id.slot] = nil
-                work.tasks.append(.close(id, connection, reason))
+                guard state.isConversing[id.slot] else { return work.tasks.append(.close(id, connection, reason)) }
+                // libpq's handle must not be freed under the conversation: end that first, by ending its socket.
+                state.deferredCloses[id.slot] = .close(id, connection, reason)
+                work.severed.append(connection.wire)
             } else {
                 state.requests[id.slot]?.abandon()
             }
@@ -83,18 +93,20 @@ extension ConnectionPool {
         for (waiter, outcome) in work.resumptions { waiter.finish(outcome) }
         for task in work.tasks { start(task) }
         for wire in work.interrupts { wire.interrupt() }
+        for wire in work.severed { wire.sever() }
         for (connection, origin) in work.leaks { connector.reportLeak(connection, origin) }
         for (continuation, isWarm) in work.warmed { continuation.resume(returning: isWarm) }
         for continuation in work.shutDown { continuation.resume() }
     }
 
     private func start(_ task: PoolTask) {
-        Task(executorPreference: EventLoops.shared) { [self] in
+        Task.detached(executorPreference: EventLoops.shared) { [self] in
             switch task {
             case .connect(let id, let request): await connect(id, request)
             case .validate(let id, let connection):
-                apply(.validated(id, await connection.ping(within: Self.housekeepingTimeout)))
-            case .reset(let id, let connection): apply(.resetFinished(id, await reset(connection)))
+                let isAlive = await connection.ping(within: Self.housekeepingTimeout)
+                endConversation(id, .validated(id, isAlive))
+            case .reset(let id, let connection): endConversation(id, .resetFinished(id, await reset(connection)))
             case .close(let id, let connection, let reason):
                 for observer in connector.observers { observer.didInvalidate(connection.info, reason: "\(reason)") }
                 await connection.wire.close()
@@ -102,6 +114,15 @@ extension ConnectionPool {
                 apply(.gone(id))
             }
         }
+    }
+
+    /// The machine hears the outcome, unless it has decided meanwhile to close the connection; then that happens now.
+    private func endConversation(_ id: ConnectionID, _ event: PoolEvent) {
+        let close = state.withLock { state in
+            state.isConversing[id.slot] = false
+            return state.deferredCloses[id.slot].take()
+        }
+        if let close { start(close) } else { apply(event) }
     }
 
     /// For what the pool does on its own account: ping, ROLLBACK, DISCARD ALL.

@@ -12,6 +12,10 @@ final class ConnectionPool: Sendable {
         /// By the machine's slot.
         var connections: [PhysicalConnection?] = []
         var requests: [ConnectRequest?] = []
+        /// By slot: the pool itself is talking on the connection (a ping, a reset), so that nobody may close it.
+        var isConversing: [Bool] = []
+        /// By slot: the close that waits for the end of that conversation.
+        var deferredCloses: [PoolTask?] = []
         /// Where each lent connection was asked for; kept only for the report of leaks.
         var origins: [Origin?] = []
         var waiters = WaiterTable()

@@ -1,3 +1,4 @@
+internal import PostgresWire
 import Synchronization
 
 /// What a keyed container of rows reads from, in memory that is used again but never freed.

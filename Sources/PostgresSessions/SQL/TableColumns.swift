@@ -1,3 +1,4 @@
+internal import PostgresWire
 import Foundation
 import Synchronization
 

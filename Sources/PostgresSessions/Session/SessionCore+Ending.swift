@@ -161,7 +161,7 @@ extension SessionCore {
 
     /// Commits what a stream of its own has read, and closes; nobody waits for it.
     func closeInBackground() {
-        Task(executorPreference: EventLoops.shared) { [self] in
+        Task.detached(executorPreference: EventLoops.shared) { [self] in
             if case .active = transaction { try? await commit(in: nil) }
             await close()
         }
@@ -175,7 +175,7 @@ extension SessionCore {
             "a session was dropped without close(); its work is rolled back",
             metadata: ["pg.session.origin": "\(origin)"])
         for observer in engine.configuration.observers { observer.didDropSession(origin: "\(origin)") }
-        Task(executorPreference: EventLoops.shared) { [self] in await close() }
+        Task.detached(executorPreference: EventLoops.shared) { [self] in await close() }
     }
 
     // MARK: After the end

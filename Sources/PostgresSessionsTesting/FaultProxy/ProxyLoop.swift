@@ -5,6 +5,7 @@
 #else
     import Glibc
 #endif
+internal import PostgresWire
 import Dispatch
 import Foundation
 import Synchronization

@@ -5,6 +5,7 @@
 #else
     import Glibc
 #endif
+internal import PostgresWire
 import Foundation
 import Synchronization
 

@@ -5,6 +5,7 @@
 #else
     import Glibc
 #endif
+internal import PostgresWire
 import Synchronization
 
 /// The first cluster of this process, as an archive in a file without a name: later ones are unpacked from it, which

@@ -5,6 +5,7 @@
 #else
     import Glibc
 #endif
+internal import PostgresWire
 import Synchronization
 
 /// A shell that outlives us by a moment. It reads from a pipe whose other end only this process holds; when that ends,

@@ -1,0 +1,26 @@
+import PostgresSessions
+import Testing
+
+/// A connection that the pool itself talks on (a ping, a reset) is closed only after that conversation: libpq's handle freed
+/// under it was a crash once, and a hang more often.
+@Suite struct `A pool that is shut down while it cleans` {
+    @Test func `closes every connection, also those whose clean-up is under way or cut`() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in 0..<8 {
+                group.addTask { for round in 0..<40 { try await live(isCut: (lane + round) % 2 == 0) } }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func live(isCut: Bool) async throws {
+        try await withServer { server in
+            let pool = PoolOptions(size: 1, maxOverflow: 0, resetOnReturn: .discardAll)
+            try await withEngine(on: server, pool) { engine in
+                if isCut { server.on(.statement("DISCARD ALL"), .cut, times: 1) }
+                try await engine.answers(1)
+                try await engine.answers(2)
+            }
+        }
+    }
+}
