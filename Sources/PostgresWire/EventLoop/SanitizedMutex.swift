@@ -9,35 +9,29 @@
     ///
     /// The standard library's mutex synchronises inside a library that the sanitizer does not see into, so that every state it
     /// guards looks raced for as soon as two threads contend. The sanitizer knows pthread's.
-    package struct SanitizedMutex<Value>: ~Copyable, @unchecked Sendable {
-        // Proof: `storage` is read and written under the pthread mutex alone.
-        private final class Storage {
-            var value: Value
-            let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    package struct SanitizedMutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
+        // Proof: `value` is read and written under the pthread mutex alone.
+        private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+        private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
-            init(_ value: consuming Value) {
-                self.value = value
-                pthread_mutex_init(mutex, nil)
-            }
-
-            deinit {
-                pthread_mutex_destroy(mutex)
-                mutex.deallocate()
-            }
+        package init(_ initial: consuming sending Value) {
+            pthread_mutex_init(mutex, nil)
+            value.initialize(to: initial)
         }
 
-        private let storage: Storage
+        deinit {
+            value.deinitialize(count: 1)
+            value.deallocate()
+            pthread_mutex_destroy(mutex)
+            mutex.deallocate()
+        }
 
-        package init(_ value: consuming sending Value) { storage = Storage(value) }
-
-        package borrowing func withLock<R, E: Error>(
+        package borrowing func withLock<R: ~Copyable, E: Error>(
             _ body: (inout sending Value) throws(E) -> sending R
         ) throws(E) -> sending R {
-            pthread_mutex_lock(storage.mutex)
-            defer { pthread_mutex_unlock(storage.mutex) }
-            nonisolated(unsafe) var value = storage.value
-            defer { storage.value = value }
-            return try body(&value)
+            pthread_mutex_lock(mutex)
+            defer { pthread_mutex_unlock(mutex) }
+            return try body(&value.pointee)
         }
     }
 
