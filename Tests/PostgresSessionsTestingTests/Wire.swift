@@ -40,11 +40,8 @@ final class Peer {
                 connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else {
-            let number = errno
-            close(socket)
-            throw SocketFailure(number: number)
-        }
+        // An initializer that throws here still runs deinit, which closes the socket.
+        guard result == 0 else { throw SocketFailure(number: errno) }
         var on: Int32 = 1
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         wait(atMost: 10)
