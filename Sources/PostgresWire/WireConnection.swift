@@ -99,13 +99,6 @@ package final class WireConnection: @unchecked Sendable {
         }
     }
 
-    /// The last value the server reported for a setting it reports by itself.
-    package func parameterStatus(_ name: String) -> String? {
-        PQparameterStatus(conn, name).map { String(cString: $0) }
-    }
-
-    package var usesTLS: Bool { PQsslInUse(conn) == 1 }
-
     // MARK: Parking
 
     /// Nobody borrows it from here on; the owner hears of its socket's end. False: it has ended already.

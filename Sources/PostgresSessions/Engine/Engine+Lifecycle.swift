@@ -42,13 +42,10 @@ extension Engine: Service {
 extension ConnectionPool {
     func warmUp() async -> Bool {
         await withCheckedContinuation { continuation in
-            let now = Self.now
-            perform(
-                state.withLock { state in
-                    state.onWarm.append(continuation)
-                    state.machine.apply(.warmUp, at: now, into: &state.effects)
-                    return collectWork(&state, now)
-                })
+            apply { state in
+                state.onWarm.append(continuation)
+                return .warmUp
+            }
         }
     }
 

@@ -19,10 +19,10 @@ extension Engine {
         let core = SessionCore(self, options, checkoutTimeout, Origin(file: file, line: line))
         do {
             let result = try await body(Session(core))
-            await core.closeScope()
+            await core.close()
             return result
         } catch {
-            await core.closeScope()
+            await core.close()
             throw error
         }
     }

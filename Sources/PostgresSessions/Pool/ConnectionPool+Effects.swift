@@ -136,29 +136,22 @@ extension ConnectionPool {
                 connection.wire.closeNow()
                 throw ConnectFailure(message: "the server closed the connection at once")
             }
-            let now = Self.now
-            perform(
-                state.withLock { state in
-                    state.connections[id.slot] = connection
-                    state.requests[id.slot] = nil
-                    state.lastConnectFailure = nil
-                    state.machine.apply(.connected(id), at: now, into: &state.effects)
-                    return collectWork(&state, now)
-                })
+            apply { state in
+                state.connections[id.slot] = connection
+                state.requests[id.slot] = nil
+                state.lastConnectFailure = nil
+                return .connected(id)
+            }
         } catch {
             let (failure, failureClass) = connector.describe(error)
-            let now = Self.now
-            perform(
-                state.withLock { state in
-                    state.requests[id.slot] = nil
-                    state.lastConnectFailure = failure
-                    // An engine that has never reached its server is more likely misconfigured than early: fail fast. A
-                    // server that answers, if only "too many" or "starting up", has been reached.
-                    let isFirst = state.machine.snapshot.opened == 0 && failure.sqlState == nil
-                    state.machine.apply(
-                        .connectFailed(id, isFirst ? .permanent : failureClass), at: now, into: &state.effects)
-                    return collectWork(&state, now)
-                })
+            apply { state in
+                state.requests[id.slot] = nil
+                state.lastConnectFailure = failure
+                // An engine that has never reached its server is more likely misconfigured than early: fail fast. A server
+                // that answers, if only "too many" or "starting up", has been reached.
+                let isFirst = state.machine.snapshot.opened == 0 && failure.sqlState == nil
+                return .connectFailed(id, isFirst ? .permanent : failureClass)
+            }
         }
     }
 

@@ -174,10 +174,14 @@ final class ConnectionPool: Sendable {
 
     // MARK: Events
 
-    func apply(_ event: PoolEvent) {
+    func apply(_ event: PoolEvent) { apply { _ in event } }
+
+    /// Changes the shell's own books and lets an event happen, under one lock; then does what comes of it.
+    func apply(_ change: (inout State) -> PoolEvent) {
         let now = Self.now
         perform(
             state.withLock { state in
+                let event = change(&state)
                 state.machine.apply(event, at: now, into: &state.effects)
                 return collectWork(&state, now)
             })

@@ -36,25 +36,15 @@ extension Session {
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns, in: scope) { encoder in
-            while !encoder.isFull {
-                guard let row = rows.next() else { return false }
-                try W.write(row, &encoder)
-            }
-            return true
-        }.rowsAffected
+        return try await core.copyIn(table, columns, in: scope) { encoder in try encoder.fill(from: &rows, W.self) }
+            .rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns, in: scope) { encoder in
-            while !encoder.isFull {
-                guard let row = try await rows.next(isolation: #isolation) else { return false }
-                try W.write(row, &encoder)
-            }
-            return true
+        return try await core.copyIn(table, columns, in: scope) { encoder in try await encoder.fill(from: &rows, W.self)
         }.rowsAffected
     }
 
@@ -111,26 +101,15 @@ extension Connection {
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns) { encoder in
-            while !encoder.isFull {
-                guard let row = rows.next() else { return false }
-                try W.write(row, &encoder)
-            }
-            return true
-        }.rowsAffected
+        return try await core.copyIn(table, columns) { encoder in try encoder.fill(from: &rows, W.self) }.rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns) { encoder in
-            while !encoder.isFull {
-                guard let row = try await rows.next(isolation: #isolation) else { return false }
-                try W.write(row, &encoder)
-            }
-            return true
-        }.rowsAffected
+        return try await core.copyIn(table, columns) { encoder in try await encoder.fill(from: &rows, W.self) }
+            .rowsAffected
     }
 
     /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and
@@ -166,6 +145,29 @@ extension CopyOutRows {
             source.endCopyOut(isComplete: false)
             throw error
         }
+    }
+}
+
+extension CopyEncoder {
+    /// Appends rows until it is full; false when there are no more.
+    mutating func fill<Rows: IteratorProtocol, W: RowWriter>(
+        from rows: inout Rows, _ writer: W.Type
+    ) throws -> Bool where Rows.Element == W.Row {
+        while !isFull {
+            guard let row = rows.next() else { return false }
+            try W.write(row, &self)
+        }
+        return true
+    }
+
+    mutating func fill<Rows: AsyncIteratorProtocol, W: RowWriter>(
+        from rows: inout Rows, _ writer: W.Type
+    ) async throws -> Bool where Rows.Element == W.Row {
+        while !isFull {
+            guard let row = try await rows.next(isolation: #isolation) else { return false }
+            try W.write(row, &self)
+        }
+        return true
     }
 }
 

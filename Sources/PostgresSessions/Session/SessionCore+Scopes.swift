@@ -14,16 +14,13 @@ extension SessionCore {
         do {
             let result = try await body(Session(self, scope: scope))
             if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
-            await closeScope()
+            await close()
             return result
         } catch {
-            await closeScope()
+            await close()
             throw error
         }
     }
-
-    /// The end of a session that a scope owns.
-    func closeScope() async { await close() }
 
     /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT.
     func mayRetry(after error: any Error) -> Bool {
