@@ -188,17 +188,15 @@ import Testing
         let count = 8
         let options = PoolOptions(size: count, maxOverflow: 0, checkoutTimeout: .seconds(20))
         try await withWarmEngine(options) { server, engine in
-            server.on(.statement("INSERT 13"), .hold)
-            let tasks = (0..<count).map { _ in Task { try await engine.execute("INSERT 13") } }
-            try await eventually("all are lent: \(engine.statistics)") { engine.statistics.leased == count }
-            try await eventually("all run") { server.count(.statement("INSERT 13")) == count }
-            server.recover()
-            // Each hears from its own connection that the primary has been demoted.
-            server.on(.statement("INSERT 14"), .error("25006"))
-            for task in tasks { _ = try await task.value }
-            server.on(.statement("INSERT 15"), .hold)
+            // Each hears from its own connection, all at the same moment, that the primary has been demoted.
+            server.on(.statement("INSERT 14"), .holdThenError("25006"))
             let demoted = (0..<count).map { _ in Task { try await engine.execute("INSERT 14") } }
+            try await eventually("all run: \(engine.statistics)") {
+                server.count(.statement("INSERT 14")) == count
+            }
+            server.recover()
             for task in demoted { _ = await task.result }
+            server.on(.statement("INSERT 15"), .hold)
             let again = (0..<count).map { _ in Task { try await engine.execute("INSERT 15") } }
             try await eventually("all run again: \(engine.statistics)") {
                 server.count(.statement("INSERT 15")) == count

@@ -92,6 +92,7 @@ final class Backend {
             wait(at: moment, proceed)
             due = .now + .milliseconds(milliseconds)
         case .hold: wait(at: moment, proceed)
+        case .holdThenError(let code): wait(at: moment) { [unowned self] in refuse(code) }
         case .cut: isOver = true
         case .garbage: goMute(ServerBytes.garbage)
         case .only(let bytes): goMute(bytes)

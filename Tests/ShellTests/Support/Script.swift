@@ -26,6 +26,8 @@ enum Reaction: Hashable, Sendable {
     case slow(milliseconds: Int)
     /// The ordinary answer, once the test releases it.
     case hold
+    /// This error, once the test releases it.
+    case holdThenError(String)
     /// Closes without a word.
     case cut
     case garbage
