@@ -18,24 +18,26 @@ extension WireConnection {
     // MARK: Queueing. Nothing leaves before `send`.
 
     package func queuePrepare(name: String, text: String, _ parameters: WireParameters) throws(WireError) {
-        let sent = withTypes(parameters) { types in
-            PQsendPrepare(conn, name, text, Int32(parameters.count), types)
+        let sent = arrays.withFilled(parameters) { arrays in
+            PQsendPrepare(conn, name, text, Int32(parameters.count), arrays.types)
         }
         try queued(sent)
     }
 
-    package func queueExecute(prepared name: String, _ parameters: WireParameters, binary: Bool = true)
-        throws(WireError)
-    {
-        let sent = withArrays(parameters) { _, values, lengths, formats in
-            PQsendQueryPrepared(conn, name, Int32(parameters.count), values, lengths, formats, binary ? 1 : 0)
+    package func queueExecute(prepared name: String, _ parameters: WireParameters) throws(WireError) {
+        let sent = arrays.withFilled(parameters) { arrays in
+            name.withCString { name in
+                PQsendQueryPrepared(
+                    conn, name, Int32(parameters.count), arrays.values, arrays.lengths, arrays.formats, 1)
+            }
         }
         try queued(sent)
     }
 
-    package func queueExecute(text: String, _ parameters: WireParameters, binary: Bool = true) throws(WireError) {
-        let sent = withArrays(parameters) { types, values, lengths, formats in
-            PQsendQueryParams(conn, text, Int32(parameters.count), types, values, lengths, formats, binary ? 1 : 0)
+    package func queueExecute(text: String, _ parameters: WireParameters) throws(WireError) {
+        let sent = arrays.withFilled(parameters) { arrays in
+            PQsendQueryParams(
+                conn, text, Int32(parameters.count), arrays.types, arrays.values, arrays.lengths, arrays.formats, 1)
         }
         try queued(sent)
     }
@@ -159,46 +161,6 @@ extension WireConnection {
         interruption = nil
         hasConsumed = false
         watch.clearInterrupt()
-    }
-
-    // MARK: Parameters as libpq wants them
-
-    private func withTypes(_ parameters: WireParameters, _ body: (UnsafePointer<Oid>?) -> Int32) -> Int32 {
-        guard parameters.count > 0 else { return body(nil) }
-        return withUnsafeTemporaryAllocation(of: Oid.self, capacity: parameters.count) { types in
-            for i in 0..<parameters.count { types[i] = parameters.parameters[i].oid }
-            return body(types.baseAddress)
-        }
-    }
-
-    private func withArrays(
-        _ parameters: WireParameters,
-        _ body: (
-            UnsafePointer<Oid>?, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
-        )
-            -> Int32
-    ) -> Int32 {
-        let count = parameters.count
-        guard count > 0 else { return body(nil, nil, nil, nil) }
-        return withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) { values in
-            withUnsafeTemporaryAllocation(of: Int32.self, capacity: 3 * count) { numbers in
-                parameters.bytes.withUnsafeBytes { bytes in
-                    // An empty value is not NULL: it needs an address, any address.
-                    let base = bytes.baseAddress ?? UnsafeRawPointer(numbers.baseAddress!)
-                    for (i, parameter) in parameters.parameters.enumerated() {
-                        let start = (base + parameter.offset).assumingMemoryBound(to: CChar.self)
-                        values[i] = parameter.length < 0 ? nil : start
-                        numbers[i] = Int32(max(parameter.length, 0))
-                        numbers[count + i] = parameter.isBinary ? 1 : 0
-                        numbers[2 * count + i] = Int32(bitPattern: parameter.oid)
-                    }
-                    let lengths = UnsafePointer(numbers.baseAddress!)
-                    return (lengths + 2 * count).withMemoryRebound(to: Oid.self, capacity: count) { types in
-                        body(types, values.baseAddress, lengths, lengths + count)
-                    }
-                }
-            }
-        }
     }
 }
 

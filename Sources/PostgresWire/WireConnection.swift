@@ -38,6 +38,7 @@ package final class WireConnection: @unchecked Sendable {
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
+    var arrays = ParameterArrays()
     /// Whether this flight has read from the socket.
     var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.

@@ -56,7 +56,7 @@ import Testing
 
     @Test func `binds JSON as jsonb`() {
         let q: SQLQuery = "SELECT \(json: ["a": 1])"
-        #expect(q.parameters.bytes == [1] + Array(#"{"a":1}"#.utf8))
+        #expect(q.parameters.value(at: 0) == [1] + Array(#"{"a":1}"#.utf8))
         #expect(q.parameters.parameters[0].oid == 3802)
     }
 

@@ -25,12 +25,6 @@ struct StatementCache {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
             leaves = SessionState(leftBy: text)
         }
-
-        func takes(_ parameters: WireParameters) -> Bool {
-            guard types.count == parameters.count else { return false }
-            for i in types.indices where types[i] != parameters.parameters[i].oid { return false }
-            return true
-        }
     }
 
     let capacity: Int
@@ -52,7 +46,7 @@ struct StatementCache {
         let first = entries[text]
         var candidate = first
         while let entry = candidate {
-            if entry.takes(parameters) {
+            if parameters.has(types: entry.types) {
                 entry.lastUse = clock
                 return entry
             }

@@ -19,9 +19,8 @@ package import PostgresWire
 public struct SQLQuery: Sendable {
     /// The text with `$1`, `$2` … where the parameters are.
     package private(set) var text: String
+    /// Each knows where in the text's UTF-8 its `$` stands. The text between is never searched for `$`.
     package private(set) var parameters = WireParameters()
-    /// Where in the text's UTF-8 each parameter's `$` stands, in order. The text between is never searched for `$`.
-    private var places: [Int] = []
     /// Why this query cannot be run, if it cannot.
     private var refusal: String?
 
@@ -45,10 +44,7 @@ public struct SQLQuery: Sendable {
 
     mutating func reserve(text textCapacity: Int, parameters count: Int) {
         text.reserveCapacity(textCapacity + 2 * count)
-        guard count > 0 else { return }
-        places.reserveCapacity(count)
-        parameters.parameters.reserveCapacity(count)
-        parameters.bytes.reserveCapacity(16 * count)
+        if count > 0 { parameters.reserve(count) }
     }
 
     /// Only the first reason is kept.
@@ -63,14 +59,14 @@ extension SQLQuery {
     /// Appends text and parameters of another query; its parameters are numbered after this query's.
     public mutating func append(_ other: SQLQuery) {
         if let reason = other.refusal { refuse(reason) }
-        guard !other.places.isEmpty else {
+        guard other.parameters.count > 0 else {
             text += other.text
             return
         }
-        guard !places.isEmpty else {
-            places = other.places.map { $0 + text.utf8.count }
+        guard parameters.count > 0 else {
+            let before = text.utf8.count
             text += other.text
-            parameters = other.parameters
+            parameters.append(contentsOf: other.parameters) { _, parameter in before + Int(parameter.place) }
             return
         }
         appendRenumbered(other)
@@ -80,14 +76,20 @@ extension SQLQuery {
     private mutating func appendRenumbered(_ other: SQLQuery) {
         let source = other.text.utf8
         var copied = source.startIndex
-        for (index, place) in other.places.enumerated() {
-            let placeholder = source.index(source.startIndex, offsetBy: place)
-            text += other.text[copied..<placeholder]
-            appendPlaceholder(places.count + 1)
+        var whole = ""
+        swap(&whole, &text)
+        var number = parameters.count
+        parameters.append(contentsOf: other.parameters) { index, parameter in
+            let placeholder = source.index(source.startIndex, offsetBy: Int(parameter.place))
+            whole += other.text[copied..<placeholder]
+            let place = whole.utf8.count
+            number += 1
+            whole += Self.placeholder(number)
             copied = source.index(placeholder, offsetBy: 1 + Self.digits(of: index + 1))
+            return place
         }
-        text += other.text[copied...]
-        parameters.append(contentsOf: other.parameters)
+        whole += other.text[copied...]
+        text = whole
     }
 
     private static func digits(of number: Int) -> Int {
@@ -100,9 +102,8 @@ extension SQLQuery {
         }
     }
 
-    private mutating func appendPlaceholder(_ number: Int) {
-        places.append(text.utf8.count)
-        text += number < Self.placeholders.count ? Self.placeholders[number] : "$" + String(number)
+    private static func placeholder(_ number: Int) -> String {
+        number < placeholders.count ? placeholders[number] : "$" + String(number)
     }
 
     /// `$1` and so on, ready made for most queries.
@@ -133,8 +134,8 @@ extension SQLQuery {
     }
 
     mutating func bindNull(_ type: SQLType) {
-        parameters.appendNull(oid: type.rawValue)
-        appendPlaceholder(places.count + 1)
+        parameters.appendNull(oid: type.rawValue, place: text.utf8.count)
+        text += Self.placeholder(parameters.count)
         checkParameterCount()
     }
 
@@ -146,7 +147,8 @@ extension SQLQuery {
         _ type: SQLType, _ format: SQLFormat, _ swiftType: V.Type, _ encode: (inout SQLEncodingBuffer) throws -> Void
     ) {
         do {
-            try parameters.append(oid: type.rawValue, isBinary: format == .binary) { bytes in
+            let place = text.utf8.count
+            try parameters.append(oid: type.rawValue, isBinary: format == .binary, place: place) { bytes in
                 var buffer = SQLEncodingBuffer()
                 swap(&buffer.bytes, &bytes)
                 defer { swap(&buffer.bytes, &bytes) }
@@ -159,15 +161,15 @@ extension SQLQuery {
             }
         } catch {
             let reason = (error as? SQLValueError)?.reason ?? "its encoding threw \(Swift.type(of: error))"
-            refuse("parameter $\(places.count + 1) (\(V.self)): \(reason)")
-            parameters.appendNull(oid: type.rawValue)
+            refuse("parameter $\(parameters.count + 1) (\(V.self)): \(reason)")
+            parameters.appendNull(oid: type.rawValue, place: text.utf8.count)
         }
-        appendPlaceholder(places.count + 1)
+        text += Self.placeholder(parameters.count)
         checkParameterCount()
     }
 
     private mutating func checkParameterCount() {
-        guard places.count > Self.maximumParameters else { return }
+        guard parameters.count > Self.maximumParameters else { return }
         refuse("the parameters: there are more than \(Self.maximumParameters); bind arrays, or use several statements")
     }
 }

@@ -12,10 +12,11 @@ internal import Synchronization
 /// A job enqueued from a loop's thread stays on that loop, so a task follows the connection that woke it without a
 /// thread hop; other jobs are dealt round-robin. The loops live as long as the process and cost nothing while idle.
 package final class EventLoops: TaskExecutor {
-    package static let shared = EventLoops(count: max(1, min(8, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2)))
+    package static let shared = EventLoops(count: max(1, min(8, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))))
 
     private let loops: [EventLoop]
-    private let next = Atomic<Int>(0)
+    private let nextForConnection = Atomic<Int>(0)
+    private let nextForJob = Atomic<Int>(0)
 
     private init(count: Int) {
         loops = (0..<count).map { _ in EventLoop() }
@@ -23,13 +24,15 @@ package final class EventLoops: TaskExecutor {
     }
 
     /// The loop for a connection: dealt round-robin.
-    func pick() -> EventLoop {
+    func pick() -> EventLoop { deal(nextForConnection) }
+
+    private func deal(_ next: borrowing Atomic<Int>) -> EventLoop {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         return loops[Int(UInt(bitPattern: index) % UInt(loops.count))]
     }
 
     package func enqueue(_ job: consuming ExecutorJob) {
-        (EventLoop.current.get() ?? pick()).enqueue(UnownedJob(job))
+        (EventLoop.current.get() ?? deal(nextForJob)).enqueue(UnownedJob(job))
     }
 
     /// Runs `action` on a loop's thread at `deadline`; it must not block.
