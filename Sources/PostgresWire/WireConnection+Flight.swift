@@ -62,9 +62,7 @@ extension WireConnection {
         return .lost(message, lastFatal)
     }
 
-    private var lastMessage: String {
-        String(cString: PQerrorMessage(conn)).split(whereSeparator: \.isNewline).joined(separator: " ")
-    }
+    private var lastMessage: String { oneLine(PQerrorMessage(conn)) }
 
     // MARK: A flight
 
@@ -102,7 +100,10 @@ extension WireConnection {
     /// Reads more from the socket, and waits for it where there is none. Once the flight has read anything, bytes (or the end)
     /// may lie in the kernel whose event is spent, so it looks before it waits; until then, the event is still to come.
     package func waitForInput(_ limits: FlightLimits) async throws(WireError) {
-        if !(hasConsumed && hasUnreadBytes) { try await wait(for: .read, limits) }
+        if !(hasConsumed && hasUnreadBytes) {
+            let wake = await watch.wait(for: .read, until: drainDeadline ?? limits.earliest)
+            if wake != .ready { try heed(wake, limits) }
+        }
         consume()
     }
 
@@ -161,30 +162,5 @@ extension WireConnection {
         interruption = nil
         hasConsumed = false
         watch.clearInterrupt()
-    }
-}
-
-extension WireServerError {
-    /// Reads the fields of an error or notice.
-    init(_ result: OpaquePointer) {
-        func field(_ code: some BinaryInteger) -> String? {
-            PQresultErrorField(result, Int32(code)).map { String(cString: $0) }
-        }
-        severity = field(CPQ_DIAG_SEVERITY) ?? field(CPQ_DIAG_SEVERITY_LOCALIZED) ?? ""
-        sqlState = field(CPQ_DIAG_SQLSTATE) ?? ""
-        message = field(CPQ_DIAG_MESSAGE) ?? ""
-        if message.isEmpty {
-            let text = String(cString: PQresultErrorMessage(result))
-            message = text.split(whereSeparator: \.isNewline).joined(separator: " ")
-        }
-        detail = field(CPQ_DIAG_DETAIL)
-        hint = field(CPQ_DIAG_HINT)
-        position = field(CPQ_DIAG_POSITION).flatMap { Int($0) }
-        context = field(CPQ_DIAG_CONTEXT)
-        schema = field(CPQ_DIAG_SCHEMA)
-        table = field(CPQ_DIAG_TABLE)
-        column = field(CPQ_DIAG_COLUMN)
-        dataType = field(CPQ_DIAG_DATATYPE)
-        constraint = field(CPQ_DIAG_CONSTRAINT)
     }
 }

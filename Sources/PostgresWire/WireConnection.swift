@@ -172,8 +172,13 @@ package final class WireConnection: @unchecked Sendable {
 
     /// Suspends until the socket is ready. Soft deadline and interrupts start the cancelling of the flight.
     func wait(for wanted: SocketNews, _ limits: FlightLimits) async throws(WireError) {
-        let limit = drainDeadline ?? limits.earliest
-        switch await watch.wait(for: wanted, until: limit) {
+        let wake = await watch.wait(for: wanted, until: drainDeadline ?? limits.earliest)
+        if wake != .ready { try heed(wake, limits) }
+    }
+
+    /// What a wait that the socket did not end means for the flight.
+    func heed(_ wake: Wake, _ limits: FlightLimits) throws(WireError) {
+        switch wake {
         case .ready: return
         case .interrupted:
             watch.clearInterrupt()

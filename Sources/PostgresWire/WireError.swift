@@ -1,23 +1,44 @@
+internal import CLibPQ
+
 /// What the server said of a failure, field by field.
-package struct WireServerError: Sendable {
-    package var severity = ""
-    package var sqlState = ""
-    package var message = ""
-    package var detail: String?
-    package var hint: String?
-    package var position: Int?
-    package var context: String?
-    package var schema: String?
-    package var table: String?
-    package var column: String?
-    package var dataType: String?
-    package var constraint: String?
+package final class WireServerError: Sendable {
+    package let severity: String
+    package let sqlState: String
+    package let message: String
+    package let detail: String?
+    package let hint: String?
+    package let position: Int?
+    package let context: String?
+    package let schema: String?
+    package let table: String?
+    package let column: String?
+    package let dataType: String?
+    package let constraint: String?
 
-    package init() {}
-
+    /// Of our own making, in the server's name.
     package init(severity: String, message: String) {
-        self.severity = severity
-        self.message = message
+        (self.severity, self.message, sqlState) = (severity, message, "")
+        (detail, hint, position, context, schema, table, column) = (nil, nil, nil, nil, nil, nil, nil)
+        (dataType, constraint) = (nil, nil)
+    }
+
+    /// Reads the fields of an error or notice.
+    init(_ result: OpaquePointer) {
+        func field(_ code: some BinaryInteger) -> String? {
+            PQresultErrorField(result, Int32(code)).map { String(cString: $0) }
+        }
+        severity = field(CPQ_DIAG_SEVERITY) ?? field(CPQ_DIAG_SEVERITY_LOCALIZED) ?? ""
+        sqlState = field(CPQ_DIAG_SQLSTATE) ?? ""
+        message = field(CPQ_DIAG_MESSAGE) ?? PQresultErrorMessage(result).map { oneLine($0) } ?? ""
+        detail = field(CPQ_DIAG_DETAIL)
+        hint = field(CPQ_DIAG_HINT)
+        position = field(CPQ_DIAG_POSITION).flatMap { Int($0) }
+        context = field(CPQ_DIAG_CONTEXT)
+        schema = field(CPQ_DIAG_SCHEMA)
+        table = field(CPQ_DIAG_TABLE)
+        column = field(CPQ_DIAG_COLUMN)
+        dataType = field(CPQ_DIAG_DATATYPE)
+        constraint = field(CPQ_DIAG_CONSTRAINT)
     }
 
     /// The backend ends after this.
@@ -53,4 +74,9 @@ package struct WireConnectFailure: Error, Sendable {
         self.message = message
         self.sqlState = sqlState
     }
+}
+
+/// libpq ends its messages with a newline, and some have several lines.
+func oneLine(_ message: UnsafePointer<CChar>) -> String {
+    String(cString: message).split(whereSeparator: \.isNewline).joined(separator: " ")
 }

@@ -16,7 +16,7 @@ public final class Connection {
 }
 
 /// The state behind a ``Connection``.
-final class ConnectionCore: StatementRunner, @unchecked Sendable {
+final class ConnectionCore: @unchecked Sendable {
     // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
     fileprivate let options: SessionOptions

@@ -7,11 +7,11 @@ internal import PostgresWire
 final class PhysicalConnection: @unchecked Sendable {
     // Proof: used only by the holder of its lease; the pool's lock orders one holder after another.
     let wire: WireConnection
-    private var cache: StatementCache
+    @exclusivity(unchecked) private var cache: StatementCache
     /// A stream's flight whose answers have not been read.
-    private var underWay: Flight?
+    @exclusivity(unchecked) private var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
-    private var plan: [PlannedCommand] = []
+    @exclusivity(unchecked) private var plan: [PlannedCommand] = []
 
     /// What borrowers may have left in the session since it was last clean.
     private(set) var leftovers: SessionState = []
@@ -42,17 +42,33 @@ final class PhysicalConnection: @unchecked Sendable {
         if underWay != nil || isCopying { try await landLeftover() }
         wire.beginFlight()
         hasCompletedAny = false
-        guard flight.limits.isInterruptible else { return try await converse(flight) }
-        let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
+        plan.removeAll(keepingCapacity: true)
+        let dropped = try queueDiscarded()
+        let refusal = try queue(flight)
+        try wire.queueSync()
+        var outcome =
+            flight.limits.isInterruptible
+            ? try await readCancellably(flight, skipping: dropped)
+            : try await readReplies(to: flight, skipping: dropped)
+        if let refusal, outcome.failure == nil { outcome.failure = refusal }
+        return outcome
+    }
+
+    /// As `readReplies`; the task's cancellation cancels the statement.
+    private func readCancellably(_ flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
+        var outcome = FlightOutcome()
+        var failure: WireError?
+        await withTaskCancellationHandler {
             do throws(WireError) {
-                return .success(try await converse(flight))
+                outcome = try await readReplies(to: flight, skipping: dropped)
             } catch {
-                return .failure(error)
+                failure = error
             }
         } onCancel: {
             wire.interrupt()
         }
-        return try outcome.get()
+        if let failure { throw failure }
+        return outcome
     }
 
     // MARK: A flight in two halves, for streams: the next rows are under way while the last ones are read
@@ -71,16 +87,7 @@ final class PhysicalConnection: @unchecked Sendable {
     func land() async throws(WireError) -> FlightOutcome? {
         guard let flight = underWay else { return nil }
         underWay = nil
-        let outcome: Result<FlightOutcome, WireError> = await withTaskCancellationHandler {
-            do throws(WireError) {
-                return .success(try await readReplies(to: flight, skipping: 0))
-            } catch {
-                return .failure(error)
-            }
-        } onCancel: {
-            wire.interrupt()
-        }
-        return try outcome.get()
+        return try await readCancellably(flight, skipping: 0)
     }
 
     /// A stream was left early: what it had asked for last is read and dropped.
@@ -154,18 +161,9 @@ final class PhysicalConnection: @unchecked Sendable {
 
     // MARK: A flight
 
-    private func converse(_ flight: Flight) async throws(WireError) -> FlightOutcome {
-        plan.removeAll(keepingCapacity: true)
-        let dropped = try queueDiscarded()
-        let refusal = try queue(flight)
-        try wire.queueSync()
-        if wire.mustFlush { try await wire.flush(flight.limits) }
-        var outcome = try await readReplies(to: flight, skipping: dropped)
-        if let refusal, outcome.failure == nil { outcome.failure = refusal }
-        return outcome
-    }
-
+    /// Writes what is left to write, and reads all answers.
     private func readReplies(to flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
+        if wire.mustFlush { try await wire.flush(flight.limits) }
         var reader = ReplyReader(skipping: dropped)
         var limits = flight.limits
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }

@@ -1,7 +1,7 @@
 internal import PoolCore
 internal import PostgresWire
 
-extension Engine: StatementRunner {
+extension Engine {
     /// One autocommit statement on a connection of its own: one round trip.
     ///
     /// - Throws: ``ServerError`` where the server refuses it; ``EngineError/connectionLost(_:)`` where the connection ends
@@ -37,10 +37,12 @@ extension Engine: StatementRunner {
             if let error = outcome.failure {
                 note(error, on: lease, mayWrite: configuration.session.accessMode != .readOnly)
             }
-            let isIdle = lease.wire.transactionStatus == .idle
-            pool.giveBack(
-                lease, isIdle ? lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn) : await settle(lease)
-            )
+            if case .idle = lease.wire.transactionStatus {
+                pool.giveBack(lease, lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn))
+            } else {
+                pool.giveBack(lease, await settle(lease))
+            }
+            if outcome.failure == nil, let result = outcome.result { return result }
             switch verdict(on: outcome, query, configuration.session, isShutDown: pool.isShutDown) {
             case .success(let result): return result
             case .failure(let failure):
@@ -61,6 +63,7 @@ extension Engine: StatementRunner {
     }
 
     private func autocommitFlight(_ query: SQLQuery) -> Flight {
+        if isPlain { return Flight(statement: query) }
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
         if configuration.isSandbox {
@@ -121,11 +124,32 @@ extension PhysicalConnection {
     }
 }
 
-/// What runs statements and answers with their results: an engine, a session in one of its scopes, a raw connection.
-protocol StatementRunner: Sendable {
-    func run(_ query: SQLQuery) async throws -> WireResult
+/// What runs statements and answers with their results.
+///
+/// An enumeration and no protocol: after a call through a protocol, an async function hops back to its executor.
+enum StatementRunner: Sendable {
+    case engine(Engine)
+    /// A session in one of its scopes, for queries that outlive the call that made them.
+    case session(SessionCore, scope: Int?)
+    case connection(ConnectionCore)
+
+    @inline(__always)
+    func run(_ query: SQLQuery) async throws -> WireResult {
+        switch self {
+        case .engine(let engine): try await engine.run(query)
+        case .session(let core, let scope): try await core.run(query, in: scope)
+        case .connection(let core): try await core.run(query)
+        }
+    }
+
     /// The rows of a statement, some at a time.
-    func openCursor(_ query: SQLQuery) async throws -> any RowCursor
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+        switch self {
+        case .engine(let engine): try await engine.openCursor(query)
+        case .session(let core, let scope): try await SessionCursor.open(query, on: core, in: scope)
+        case .connection(let core): try await core.openCursor(query)
+        }
+    }
 }
 
 /// The rows of one statement, some at a time, for one task. Whoever opens it ends it, exactly once.

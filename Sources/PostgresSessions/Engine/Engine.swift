@@ -17,6 +17,8 @@ public final class Engine: Sendable {
     /// What the engine was made with.
     public let configuration: Configuration
     let pool: ConnectionPool
+    /// An autocommit statement goes out as it is: nothing before it, and no time limit.
+    let isPlain: Bool
 
     /// An engine on any libpq connection string, with defaults for everything else. Opens nothing.
     ///
@@ -34,6 +36,9 @@ public final class Engine: Sendable {
             throw EngineError.invalidConfiguration("statementCacheSize must not be negative")
         }
         self.configuration = configuration
+        isPlain =
+            !configuration.isSandbox && configuration.session.locals.isEmpty
+            && configuration.session.statementTimeout == nil
         pool = ConnectionPool(options: configuration.pool, connector: try Connector(configuration))
     }
 

@@ -66,7 +66,6 @@ final class ConnectionPool: Sendable {
         /// nil: a connection was granted that turned out to be dead; ask again.
         var waiter: PoolWaiter?
         var id: WaiterID
-        var work: Work?
     }
 
     /// The fast path: an idle connection is granted under one lock, without a waiter and without suspending.
@@ -81,6 +80,7 @@ final class ConnectionPool: Sendable {
         let deadline = given ?? now + patience
         let owner = Self.currentTask
         var timer: PoolInstant?
+        var work: Work?
         let answer = state.withLock { state -> Answer in
             let id = state.waiters.reserve()
             let request = PoolEvent.requested(id, deadline: deadline, owner: owner, urgent: urgent)
@@ -94,17 +94,18 @@ final class ConnectionPool: Sendable {
                 return .granted(Lease(id: lease, connection: connection, idleSince: idleSince))
             }
             let waiter = state.waiters.add(id)
-            return .pending(PendingCheckout(waiter: waiter, id: id, work: workIfAny(&state, now)))
+            work = workIfAny(&state, now)
+            return .pending(PendingCheckout(waiter: waiter, id: id))
         }
         if let timer { armTimer(at: timer) }
+        if let work { perform(work) }
         guard case .granted(let lease) = answer, !isUsable(lease, origin) else { return answer }
-        return .pending(PendingCheckout(waiter: nil, id: WaiterID(rawValue: 0), work: nil))
+        return .pending(PendingCheckout(waiter: nil, id: WaiterID(rawValue: 0)))
     }
 
     /// nil: ask again.
     func wait(for pending: PendingCheckout, _ origin: Origin?) async throws -> Lease? {
         guard let waiter = pending.waiter else { return nil }
-        if let work = pending.work { perform(work) }
         let outcome = await withTaskCancellationHandler {
             await waiter.wait()
         } onCancel: {
@@ -140,20 +141,23 @@ final class ConnectionPool: Sendable {
     func giveBack(_ lease: Lease, _ outcome: LeaseOutcome) {
         var outcome = lease.wire.isBroken ? LeaseOutcome.broken : outcome
         for observer in connector.observers { observer.didCheckIn(lease.connection.info) }
-        if outcome == .clean && !lease.wire.park() { outcome = .broken }
+        if case .clean = outcome, !lease.wire.park() { outcome = .broken }
         let event = PoolEvent.returned(lease.id, outcome)
         let now = Self.now
-        let (heir, work) = state.withLock { state -> (heir: (PoolWaiter, Lease)?, Work?) in
+        var heir: (waiter: PoolWaiter, lease: Lease)?
+        var work: Work?
+        state.withLock { state in
             state.machine.apply(event, at: now, into: &state.effects)
-            return (takeHeir(&state), workIfAny(&state, now))
+            if state.effects.count == 1 { heir = takeHeir(&state) }
+            work = workIfAny(&state, now)
         }
-        if let heir { heir.0.finish(.success(heir.1)) }
+        if let heir { heir.waiter.finish(.success(heir.lease)) }
         if let work { perform(work) }
     }
 
     /// The ordinary case under load: the connection goes from hand to hand, and nothing else happens.
-    private func takeHeir(_ state: inout State) -> (PoolWaiter, Lease)? {
-        guard state.effects.count == 1, case .grant(let id, let lease, let idleSince) = state.effects.first,
+    private func takeHeir(_ state: inout State) -> (waiter: PoolWaiter, lease: Lease)? {
+        guard case .grant(let id, let lease, let idleSince) = state.effects.first,
             let connection = state.connections[lease.connection.slot], let waiter = state.waiters.remove(id)
         else { return nil }
         state.effects.removeAll()

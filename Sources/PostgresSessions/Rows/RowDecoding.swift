@@ -2,18 +2,41 @@ package import PostgresWire
 
 /// How rows become values of `T`. Made once per query type; makes one ``RowDecoder`` per result.
 package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures types alone
-    private let make: (RowColumns) throws(EngineError) -> RowDecoder<T>
+    private enum Kind {
+        /// One column; nil for NULL.
+        case scalar((SQLCell?) throws -> T)
+        case rows((RowColumns) throws(EngineError) -> RowDecoder<T>)
+    }
 
-    private init(_ make: @escaping (RowColumns) throws(EngineError) -> RowDecoder<T>) { self.make = make }
+    private let kind: Kind
+
+    private init(_ make: @escaping (RowColumns) throws(EngineError) -> RowDecoder<T>) { kind = .rows(make) }
+    private init(scalar read: @escaping (SQLCell?) throws -> T) { kind = .scalar(read) }
 
     /// Resolves everything that depends on the columns alone.
     ///
     /// Throws ``EngineError/decoding(_:)`` when `T` cannot come from such columns.
-    package func makeDecoder(for columns: RowColumns) throws(EngineError) -> RowDecoder<T> { try make(columns) }
+    package func makeDecoder(for columns: RowColumns) throws(EngineError) -> RowDecoder<T> {
+        switch kind {
+        case .rows(let make): return try make(columns)
+        case .scalar(let read):
+            try columns.require(count: 1, for: T.self)
+            return ScalarRowDecoder(columns, read)
+        }
+    }
+
+    /// The value in one row of a result of one column, without a decoder; nil where only a decoder can say more.
+    func scalar(in result: WireResult, row: Int) -> T? {
+        guard case .scalar(let read) = kind, result.columnCount == 1 else { return nil }
+        let cell = result.cell(row: row, column: 0).map {
+            SQLCell(bytes: $0, type: SQLType(rawValue: result.columnOID(0)), isBinary: result.columnIsBinary(0))
+        }
+        return try? read(cell)
+    }
 
     /// As above, for the columns of `result` and of every later result of the same statement.
     package func makeDecoder(for result: WireResult) throws(EngineError) -> RowDecoder<T> {
-        try make(RowColumns(of: result))
+        try makeDecoder(for: RowColumns(of: result))
     }
 
     /// Every row of a complete result.
@@ -25,10 +48,13 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
 extension RowDecoding where T: SQLDecodable {
     /// Rows of one column.
     package static var scalar: Self {
-        Self { columns throws(EngineError) in
-            try columns.require(count: 1, for: T.self)
-            return ScalarRowDecoder(columns)
-        }
+        Self(scalar: { cell in
+            if let cell { return try T(sqlCell: cell) }
+            guard let null = T.sqlNull else {
+                throw SQLValueError("the value is NULL, and \(T.self) is not optional")
+            }
+            return null
+        })
     }
 }
 
@@ -133,8 +159,15 @@ package class RowDecoder<T> {
     func decodeLoaded(into place: UnsafeMutablePointer<T>) throws { place.initialize(to: try decodeLoaded()) }
 }
 
-final class ScalarRowDecoder<T: SQLDecodable>: RowDecoder<T> {
-    override func decodeLoaded() throws -> T { try cells.reader.read(T.self, at: 0) }
+final class ScalarRowDecoder<T>: RowDecoder<T> {
+    private let read: (SQLCell?) throws -> T
+
+    init(_ columns: RowColumns, _ read: @escaping (SQLCell?) throws -> T) {
+        self.read = read
+        super.init(RowCells(columns: columns))
+    }
+
+    override func decodeLoaded() throws -> T { try read(cells.reader.cell(0)) }
 }
 
 final class ResultRowDecoder: RowDecoder<ResultRow> {

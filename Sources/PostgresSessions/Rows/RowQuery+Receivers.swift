@@ -29,49 +29,49 @@ extension Session {
 extension Connection {
     /// Rows as they are, read by name or index.
     public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
-        RowQuery(runner: core, query: query, decoding: .row)
+        RowQuery(runner: .connection(core), query: query, decoding: .row)
     }
 
     /// Rows of one column.
     public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: core, query: query, decoding: .scalar)
+        RowQuery(runner: .connection(core), query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
         _ query: SQLQuery, as type: (A, B, repeat each T).Type
     ) -> RowQuery<(A, B, repeat each T)> {
-        RowQuery(runner: core, query: query, decoding: .tuple())
+        RowQuery(runner: .connection(core), query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
     public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: core, query: query, decoding: .decodable)
+        RowQuery(runner: .connection(core), query: query, decoding: .decodable)
     }
 }
 
 extension Engine {
     /// Rows as they are, read by name or index.
     public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
-        RowQuery(runner: self, query: query, decoding: .row)
+        RowQuery(runner: .engine(self), query: query, decoding: .row)
     }
 
     /// Rows of one column.
     public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: self, query: query, decoding: .scalar)
+        RowQuery(runner: .engine(self), query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
         _ query: SQLQuery, as type: (A, B, repeat each T).Type
     ) -> RowQuery<(A, B, repeat each T)> {
-        RowQuery(runner: self, query: query, decoding: .tuple())
+        RowQuery(runner: .engine(self), query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
     public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: self, query: query, decoding: .decodable)
+        RowQuery(runner: .engine(self), query: query, decoding: .decodable)
     }
 }

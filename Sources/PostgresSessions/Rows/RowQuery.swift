@@ -5,7 +5,7 @@ internal import PostgresWire
 /// Each terminal is one round trip. Throws ``ServerError`` where the server refuses the statement and
 /// ``EngineError/decoding(_:)``, naming column, types and row, where a value does not fit.
 public struct RowQuery<T> {
-    let runner: any StatementRunner
+    let runner: StatementRunner
     let query: SQLQuery
     let decoding: RowDecoding<T>
 
@@ -17,39 +17,59 @@ public struct RowQuery<T> {
     /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.
     public func first() async throws -> sending T? {
         let result = try await runner.run(query)
-        let decoder = try decoding.decoder(for: result)
-        guard result.rowCount > 0 else { return nil }
-        return try decoder.decode(result, row: 0)
+        guard result.rowCount > 0 else { return try decoding.nothing(in: result) }
+        return try decoding.value(of: result, row: 0)
     }
 
     /// The only row. Throws ``EngineError/unexpectedRowCount(_:)`` unless there is exactly one.
     public func one() async throws -> sending T {
         let result = try await runner.run(query)
-        let decoder = try decoding.decoder(for: result)
         guard result.rowCount == 1 else {
+            _ = try decoding.decoder(for: result)
             throw EngineError.unexpectedRowCount(
                 "\(result.rowCount) rows where exactly one was expected, from: \(query.text.excerpt)")
         }
-        return try decoder.decode(result, row: 0)
+        return try decoding.value(of: result, row: 0)
     }
 
     /// The only row, or nil when there is none. Throws ``EngineError/unexpectedRowCount(_:)`` when there are more.
     public func oneOrNil() async throws -> sending T? {
         let result = try await runner.run(query)
-        let decoder = try decoding.decoder(for: result)
-        guard result.rowCount <= 1 else {
+        guard result.rowCount > 0 else { return try decoding.nothing(in: result) }
+        guard result.rowCount == 1 else {
+            _ = try decoding.decoder(for: result)
             throw EngineError.unexpectedRowCount(
                 "\(result.rowCount) rows where at most one was expected, from: \(query.text.excerpt)")
         }
-        guard result.rowCount == 1 else { return nil }
-        return try decoder.decode(result, row: 0)
+        return try decoding.value(of: result, row: 0)
     }
 }
 
 extension RowDecoding {
+    /// One row of a result. (It captures nothing of the session, so that the row may leave the session's task.)
+    func value(of result: WireResult, row: Int) throws(EngineError) -> sending T {
+        if let value = scalar(in: result, row: row) { return value }
+        return try decoder(for: result).decode(result, row: row)
+    }
+
+    /// nil, where there are no rows; but columns that `T` cannot come from are an error all the same.
+    func nothing(in result: WireResult) throws(EngineError) -> sending T? {
+        _ = try decoder(for: result)
+        return nil
+    }
+
     /// Every row of a result. (It captures nothing of the session, so that its rows may leave the session's task.)
     func rows(of result: WireResult) throws(EngineError) -> sending [T] {
         try decoder(for: result).decodeAll(result)
+    }
+
+    /// The first row, if there is one.
+    func first(of result: WireResult) throws(EngineError) -> sending T? {
+        let rowCount = result.rowCount
+        if rowCount > 0, let value = scalar(in: result, row: 0) { return value }
+        let decoder = try decoder(for: result)
+        guard rowCount > 0 else { return nil }
+        return try decoder.decode(result, row: 0)
     }
 
     /// The columns of a prepared statement come with its result; others are read off it.

@@ -5,7 +5,7 @@ internal import PostgresWire
 /// Leaving the loop early ends the stream at once; the session's transaction goes on. While the loop runs, the session can say
 /// nothing else: ``EngineError/invalidState(_:)``.
 public struct RowStream<Element>: AsyncSequence {
-    let runner: any StatementRunner
+    let runner: StatementRunner
     let query: SQLQuery
     let decoding: RowDecoding<Element>
 
@@ -14,7 +14,7 @@ public struct RowStream<Element>: AsyncSequence {
     }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
-        private let runner: any StatementRunner
+        private let runner: StatementRunner
         private let query: SQLQuery
         private let decoding: RowDecoding<Element>
         private var cursor: (any RowCursor)?
@@ -24,7 +24,7 @@ public struct RowStream<Element>: AsyncSequence {
         private var rowsInChunk = 0
         private var isOver = false
 
-        init(runner: any StatementRunner, query: SQLQuery, decoding: RowDecoding<Element>) {
+        init(runner: StatementRunner, query: SQLQuery, decoding: RowDecoding<Element>) {
             self.runner = runner
             self.query = query
             self.decoding = decoding

@@ -4,10 +4,10 @@ internal import PostgresWire
 ///
 /// Each step returns a new query; nothing is sent before a terminal is called. Text and bindings stay one value all the way.
 public struct TableQuery<T: Table> {
-    let runner: any StatementRunner
+    let runner: StatementRunner
     private var sql = TableSQL<T>()
 
-    init(runner: any StatementRunner) { self.runner = runner }
+    init(runner: StatementRunner) { self.runner = runner }
 
     private func with(_ change: (inout TableSQL<T>) -> Void) -> Self {
         var copy = self

@@ -49,7 +49,7 @@ public final class Session {
         CommandResult(try await core.run(query, in: scope))
     }
 
-    var runner: any StatementRunner { SessionRunner(core: core, scope: scope) }
+    var runner: StatementRunner { .session(core, scope: scope) }
 
     // MARK: The transaction
 
@@ -130,16 +130,6 @@ public final class Session {
 
     /// Runs `action` once, in order of registration, after the transaction has been rolled back.
     public func afterRollback(_ action: @escaping @Sendable () async -> Void) { core.afterRollback.append(action) }
-}
-
-/// A session in one of its scopes, for queries that outlive the call that made them.
-struct SessionRunner: StatementRunner {
-    let core: SessionCore
-    let scope: Int?
-    func run(_ query: SQLQuery) async throws -> WireResult { try await core.run(query, in: scope) }
-    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
-        try await SessionCursor.open(query, on: core, in: scope)
-    }
 }
 
 @available(*, unavailable, message: "a session belongs to one task; make one per request")

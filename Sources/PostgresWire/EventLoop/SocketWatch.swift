@@ -72,6 +72,7 @@ final class SocketWatch: Sendable {
         return wake
     }
 
+    @inline(__always)
     private func suspend(for wanted: SocketNews, number: UInt64?) async -> Wake {
         await withUnsafeContinuation { continuation in
             let now = state.withLock { state -> Wake? in
