@@ -28,19 +28,19 @@ package final class WireConnection: @unchecked Sendable {
     /// Host and port as configured, with the address where a name was resolved.
     package let target: String
     /// Nothing can be said on this connection any more.
-    package internal(set) var isBroken = false
+    @exclusivity(unchecked) package internal(set) var isBroken = false
     /// Queued commands and syncs whose answers have not been read.
-    var outstanding = 0
+    @exclusivity(unchecked) var outstanding = 0
     /// Who interrupted the current flight, and the request that tells the server.
-    package internal(set) var interruption: Interruption?
+    @exclusivity(unchecked) package internal(set) var interruption: Interruption?
     var cancel: CancelRequest?
     var drainDeadline: Monotonic?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
-    var arrays = ParameterArrays()
+    @exclusivity(unchecked) var arrays = ParameterArrays()
     /// Whether this flight has read from the socket.
-    var hasConsumed = false
+    @exclusivity(unchecked) var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.
     private let openSocket: Mutex<Int32?>
     private var isClosed: Bool { openSocket.withLock { $0 == nil } }

@@ -5,7 +5,8 @@ internal import PostgresWire
 /// Reused for hours by one borrower after another. It sends flights and reads their answers; it knows nothing of
 /// transactions.
 final class PhysicalConnection: @unchecked Sendable {
-    // Proof: used only by the holder of its lease; the pool's lock orders one holder after another.
+    // Proof: used only by the holder of its lease; the pool's lock orders one holder after another. So there is nobody to
+    // check exclusive access against, and what each statement touches is not checked.
     let wire: WireConnection
     @exclusivity(unchecked) private var cache: StatementCache
     /// A stream's flight whose answers have not been read.
@@ -55,6 +56,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// As `readReplies`; the task's cancellation cancels the statement.
+    @inline(__always)
     private func readCancellably(_ flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
         var outcome = FlightOutcome()
         var failure: WireError?
@@ -162,6 +164,7 @@ final class PhysicalConnection: @unchecked Sendable {
     // MARK: A flight
 
     /// Writes what is left to write, and reads all answers.
+    @inline(__always)
     private func readReplies(to flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
         if wire.mustFlush { try await wire.flush(flight.limits) }
         var reader = ReplyReader(skipping: dropped)

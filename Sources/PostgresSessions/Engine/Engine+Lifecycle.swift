@@ -75,7 +75,7 @@ extension ConnectionPool {
                     state.isShuttingDown = true
                     state.onShutDown.append(continuation)
                     state.machine.apply(.shutdown(forceAt: forceAt), at: now, into: &state.effects)
-                    var work = collectWork(&state, now)
+                    let work = collectWork(&state, now)
                     if state.machine.snapshot.isShutDown && state.machine.snapshot.live == 0 {
                         work.shutDown += state.onShutDown
                         state.onShutDown = []

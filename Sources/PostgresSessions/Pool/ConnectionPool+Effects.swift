@@ -4,7 +4,7 @@ internal import Synchronization
 
 extension ConnectionPool {
     /// What the machine's effects come to, with the objects they need, to be done outside the lock.
-    struct Work {
+    final class Work {
         var resumptions: [(PoolWaiter, Result<Lease, PoolFailure>)] = []
         var tasks: [PoolTask] = []
         var shutDown: [CheckedContinuation<Void, Never>] = []
@@ -25,14 +25,14 @@ extension ConnectionPool {
 
     /// Under the lock: turns the pending effects into work.
     func collectWork(_ state: inout State, _ now: PoolInstant) -> Work {
-        var work = Work()
-        for effect in state.effects { collect(effect, &state, &work) }
+        let work = Work()
+        for effect in state.effects { collect(effect, &state, work) }
         state.effects.removeAll()
         work.timer = newTimer(&state)
         return work
     }
 
-    private func collect(_ effect: PoolEffect, _ state: inout State, _ work: inout Work) {
+    private func collect(_ effect: PoolEffect, _ state: inout State, _ work: Work) {
         switch effect {
         case .grant(let id, let lease, let idleSince):
             guard let waiter = state.waiters.remove(id) else { return }

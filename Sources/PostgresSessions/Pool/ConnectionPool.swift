@@ -132,7 +132,11 @@ final class ConnectionPool: Sendable {
 
     /// Names the task, so that one that waits for a connection it holds itself can be told so.
     private static var currentTask: UInt64? {
-        withUnsafeCurrentTask { task in task.map { UInt64(UInt(bitPattern: unsafeBitCast($0, to: Int.self))) } }
+        var name: UInt64?
+        withUnsafeCurrentTask { task in
+            if let task { name = UInt64(UInt(bitPattern: unsafeBitCast(task, to: Int.self))) }
+        }
+        return name
     }
 
     // MARK: Return

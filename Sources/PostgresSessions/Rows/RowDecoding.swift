@@ -25,13 +25,15 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
         }
     }
 
-    /// The value in one row of a result of one column, without a decoder; nil where only a decoder can say more.
-    func scalar(in result: WireResult, row: Int) -> T? {
-        guard case .scalar(let read) = kind, result.columnCount == 1 else { return nil }
-        let cell = result.cell(row: row, column: 0).map {
-            SQLCell(bytes: $0, type: SQLType(rawValue: result.columnOID(0)), isBinary: result.columnIsBinary(0))
+    /// One row of a result. A single value needs no decoder; unless it does not fit, and only a decoder can say why.
+    func value(of result: WireResult, row: Int) throws(EngineError) -> T {
+        if case .scalar(let read) = kind, result.columnCount == 1 {
+            let cell = result.cell(row: row, column: 0).map {
+                SQLCell(bytes: $0, type: SQLType(rawValue: result.columnOID(0)), isBinary: result.columnIsBinary(0))
+            }
+            do { return try read(cell) } catch {}
         }
-        return try? read(cell)
+        return try decoder(for: result).decode(result, row: row)
     }
 
     /// As above, for the columns of `result` and of every later result of the same statement.
@@ -50,11 +52,14 @@ extension RowDecoding where T: SQLDecodable {
     package static var scalar: Self {
         Self(scalar: { cell in
             if let cell { return try T(sqlCell: cell) }
-            guard let null = T.sqlNull else {
-                throw SQLValueError("the value is NULL, and \(T.self) is not optional")
-            }
-            return null
+            return try valueForNull()
         })
+    }
+
+    @inline(never)
+    private static func valueForNull() throws -> T {
+        guard let null = T.sqlNull else { throw SQLValueError("the value is NULL, and \(T.self) is not optional") }
+        return null
     }
 }
 

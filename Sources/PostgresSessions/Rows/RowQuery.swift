@@ -46,12 +46,6 @@ public struct RowQuery<T> {
 }
 
 extension RowDecoding {
-    /// One row of a result. (It captures nothing of the session, so that the row may leave the session's task.)
-    func value(of result: WireResult, row: Int) throws(EngineError) -> sending T {
-        if let value = scalar(in: result, row: row) { return value }
-        return try decoder(for: result).decode(result, row: row)
-    }
-
     /// nil, where there are no rows; but columns that `T` cannot come from are an error all the same.
     func nothing(in result: WireResult) throws(EngineError) -> sending T? {
         _ = try decoder(for: result)
@@ -61,15 +55,6 @@ extension RowDecoding {
     /// Every row of a result. (It captures nothing of the session, so that its rows may leave the session's task.)
     func rows(of result: WireResult) throws(EngineError) -> sending [T] {
         try decoder(for: result).decodeAll(result)
-    }
-
-    /// The first row, if there is one.
-    func first(of result: WireResult) throws(EngineError) -> sending T? {
-        let rowCount = result.rowCount
-        if rowCount > 0, let value = scalar(in: result, row: 0) { return value }
-        let decoder = try decoder(for: result)
-        guard rowCount > 0 else { return nil }
-        return try decoder.decode(result, row: 0)
     }
 
     /// The columns of a prepared statement come with its result; others are read off it.

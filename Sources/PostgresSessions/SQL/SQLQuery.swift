@@ -109,7 +109,7 @@ extension SQLQuery {
     /// `$1` and so on, ready made for most queries.
     private static let placeholders: [String] = (0..<100).map { "$" + String($0) }
 
-    mutating func append(raw more: String) { text += more }
+    mutating func append(raw more: String) { if !more.isEmpty { text += more } }
 }
 
 extension Sequence<SQLQuery> {

@@ -22,8 +22,8 @@ final class EventLoop: @unchecked Sendable {
 
     private let shared = Mutex(Shared())
     private let poller = Poller()
-    private var ready: [UnownedJob] = []
-    private var running: [UnownedJob] = []
+    @exclusivity(unchecked) private var ready: [UnownedJob] = []
+    @exclusivity(unchecked) private var running: [UnownedJob] = []
 
     /// Starts the thread, which runs its jobs as the group's, so that a task keeps its executor on every loop.
     func start(name: String, in group: EventLoops) {

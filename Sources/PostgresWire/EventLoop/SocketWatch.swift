@@ -58,8 +58,13 @@ final class SocketWatch: Sendable {
     }
 
     /// Suspends until the socket has news of the wanted kind, the deadline, or an interrupt.
+    @inline(__always)
     func wait(for wanted: SocketNews, until deadline: Monotonic?) async -> Wake {
-        guard let deadline else { return await suspend(for: wanted, number: nil) }
+        if let deadline { return await waitBriefly(for: wanted, until: deadline) }
+        return await suspend(for: wanted, number: nil)
+    }
+
+    private func waitBriefly(for wanted: SocketNews, until deadline: Monotonic) async -> Wake {
         let number = state.withLock { state in
             state.waitNumber += 1
             return state.waitNumber
