@@ -7,7 +7,7 @@ package struct PoolInstant: Hashable, Comparable, Sendable {
     }
 
     /// Later than every promise: "never".
-    package static let distantFuture = PoolInstant(nanoseconds: .max)
+    package static var distantFuture: PoolInstant { PoolInstant(nanoseconds: .max) }
 
     package static func < (left: PoolInstant, right: PoolInstant) -> Bool {
         left.nanoseconds < right.nanoseconds

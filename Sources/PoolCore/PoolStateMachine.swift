@@ -48,7 +48,7 @@ package struct PoolStateMachine: Hashable, Sendable {
     /// The latest time seen; an event with an earlier one happens now.
     var now = PoolInstant(nanoseconds: .min)
     /// Not later than any promise (P8); exact after `wokeUp`.
-    var alarm = PoolInstant.distantFuture
+    package internal(set) var alarm = PoolInstant.distantFuture
     /// When a connection last set out for a waiter: a connect, a ping or a reset.
     var lastDeparture = PoolInstant(nanoseconds: .min)
     /// Connections of an earlier generation are replaced.

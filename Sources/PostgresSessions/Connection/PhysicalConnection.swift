@@ -15,15 +15,15 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
 
     /// What borrowers may have left in the session since it was last clean.
-    private(set) var leftovers: SessionState = []
+    @exclusivity(unchecked) private(set) var leftovers: SessionState = []
     /// A COPY is under way; whatever is said next ends it first.
     var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
     var copySavepoint = false
     /// A command of the last flight was completed: what came after it may have been executed too.
-    private(set) var hasCompletedAny = false
+    @exclusivity(unchecked) private(set) var hasCompletedAny = false
     /// For the report of a leak.
-    private(set) var lastStatement: String?
+    @exclusivity(unchecked) private(set) var lastStatement: String?
 
     private struct PlannedCommand {
         var entry: StatementCache.Entry?

@@ -27,8 +27,40 @@ struct StatementCache {
         }
     }
 
+    /// A text with a hash that is cheap to compute: nobody who could choose texts to collide would need to.
+    private struct Key: Hashable {
+        let text: String
+        private let digest: UInt64
+
+        init(_ text: String) {
+            self.text = text
+            digest = text.utf8.withContiguousStorageIfAvailable { Self.digest(UnsafeRawBufferPointer($0)) } ?? 0
+        }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+
+        private static func digest(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+            var digest = UInt64(truncatingIfNeeded: bytes.count)
+            var offset = 0
+            while offset + 8 <= bytes.count {
+                mix(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self), into: &digest)
+                offset += 8
+            }
+            while offset < bytes.count {
+                mix(UInt64(bytes[offset]), into: &digest)
+                offset += 1
+            }
+            return digest
+        }
+
+        private static func mix(_ word: UInt64, into digest: inout UInt64) {
+            digest = (digest ^ word) &* 0x9E37_79B9_7F4A_7C15
+            digest ^= digest >> 32
+        }
+    }
+
     let capacity: Int
-    private var entries: [String: Entry] = [:]
+    private var entries: [Key: Entry] = [:]
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
@@ -43,8 +75,8 @@ struct StatementCache {
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
     mutating func entry(for text: String, _ parameters: WireParameters) -> Entry {
         clock += 1
-        let first = entries[text]
-        var candidate = first
+        let key = Key(text)
+        var candidate = entries[key]
         while let entry = candidate {
             if parameters.has(types: entry.types) {
                 entry.lastUse = clock
@@ -56,8 +88,8 @@ struct StatementCache {
         serial += 1
         let entry = Entry(
             name: "ps\(serial)", text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
-            next: entries[text])
-        entries[text] = entry
+            next: entries[key])
+        entries[key] = entry
         count += 1
         return entry
     }
@@ -93,9 +125,10 @@ struct StatementCache {
     }
 
     private mutating func unlink(_ entry: Entry) -> Bool {
-        guard let first = entries[entry.text] else { return false }
+        let key = Key(entry.text)
+        guard let first = entries[key] else { return false }
         if first === entry {
-            entries[entry.text] = entry.next
+            entries[key] = entry.next
         } else {
             var previous = first
             while let next = previous.next, next !== entry { previous = next }

@@ -85,7 +85,7 @@ final class ConnectionPool: Sendable {
             let id = state.waiters.reserve()
             let request = PoolEvent.requested(id, deadline: deadline, owner: owner, urgent: urgent)
             state.machine.apply(request, at: now, into: &state.effects)
-            if state.effects.count == 1, case .grant(id, let lease, let idleSince) = state.effects.first,
+            if case .grant(id, let lease, let idleSince) = state.effects.only,
                 let connection = state.connections[lease.connection.slot]
             {
                 state.effects.removeAll()
@@ -132,11 +132,9 @@ final class ConnectionPool: Sendable {
 
     /// Names the task, so that one that waits for a connection it holds itself can be told so.
     private static var currentTask: UInt64? {
-        var name: UInt64?
-        withUnsafeCurrentTask { task in
-            if let task { name = UInt64(UInt(bitPattern: unsafeBitCast(task, to: Int.self))) }
-        }
-        return name
+        var address: UInt = 0  // of the task; without a task, its optional is 0 too
+        withUnsafeCurrentTask { task in address = unsafeBitCast(task, to: UInt.self) }
+        return address == 0 ? nil : UInt64(address)
     }
 
     // MARK: Return
@@ -152,7 +150,7 @@ final class ConnectionPool: Sendable {
         var work: Work?
         state.withLock { state in
             state.machine.apply(event, at: now, into: &state.effects)
-            if state.effects.count == 1 { heir = takeHeir(&state) }
+            heir = takeHeir(&state)
             work = workIfAny(&state, now)
         }
         if let heir { heir.waiter.finish(.success(heir.lease)) }
@@ -161,7 +159,7 @@ final class ConnectionPool: Sendable {
 
     /// The ordinary case under load: the connection goes from hand to hand, and nothing else happens.
     private func takeHeir(_ state: inout State) -> (waiter: PoolWaiter, lease: Lease)? {
-        guard case .grant(let id, let lease, let idleSince) = state.effects.first,
+        guard case .grant(let id, let lease, let idleSince) = state.effects.only,
             let connection = state.connections[lease.connection.slot], let waiter = state.waiters.remove(id)
         else { return nil }
         state.effects.removeAll()
@@ -170,13 +168,14 @@ final class ConnectionPool: Sendable {
 
     /// When the timer is to be armed anew, if it is.
     func newTimer(_ state: inout State) -> PoolInstant? {
-        guard let deadline = state.machine.nextDeadline, deadline < state.timerDeadline else { return nil }
+        let deadline = state.machine.alarm
+        guard deadline < state.timerDeadline else { return nil }
         state.timerDeadline = deadline
         return deadline
     }
 
     private func workIfAny(_ state: inout State, _ now: PoolInstant) -> Work? {
-        if state.effects.isEmpty && state.machine.nextDeadline ?? .distantFuture >= state.timerDeadline { return nil }
+        if state.effects.isEmpty && state.machine.alarm >= state.timerDeadline { return nil }
         return collectWork(&state, now)
     }
 

@@ -126,7 +126,12 @@ extension SessionCore {
         } catch {
             return closeLater(error)
         }
-        await closeClaimed()
+        // The ordinary end, after COMMIT, waits for nothing.
+        if case .none = transaction, lease == nil, afterCommit.isEmpty && afterRollback.isEmpty {
+            isClosed = true
+        } else {
+            await closeClaimed()
+        }
         unclaim()
     }
 
@@ -194,7 +199,7 @@ extension SessionCore {
 
     /// The actions that are due: those of the outcome that has happened. None while the transaction is open.
     private func takeActions() -> [@Sendable () async -> Void] {
-        guard case .none = transaction else { return [] }
+        guard case .none = transaction, !(afterCommit.isEmpty && afterRollback.isEmpty) else { return [] }
         defer {
             afterCommit.removeAll()
             afterRollback.removeAll()

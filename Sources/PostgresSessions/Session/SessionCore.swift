@@ -15,7 +15,8 @@ internal import Synchronization
 /// It never waits without a deadline of its own for BEGIN, ROLLBACK or its return, and never gives a connection home in
 /// a transaction (S2). The user's own error is never masked by a failed rollback (S3).
 final class SessionCore: @unchecked Sendable {
-    // Proof: `claim` admits one operation at a time; everything below it is touched by the claimant alone.
+    // Proof: `claim` admits one operation at a time; everything below it is touched by the claimant alone. So what each
+    // statement touches is not checked for exclusive access once more.
     private let isClaimed = Atomic<Bool>(false)
 
     enum Transaction {
@@ -29,26 +30,26 @@ final class SessionCore: @unchecked Sendable {
     let origin: Origin
     private let checkoutTimeout: Duration?
 
-    var transaction = Transaction.none
-    var lease: Lease?
+    @exclusivity(unchecked) var transaction = Transaction.none
+    @exclusivity(unchecked) var lease: Lease?
     /// Of the transaction that is pending.
-    var characteristics = TransactionCharacteristics()
+    @exclusivity(unchecked) var characteristics = TransactionCharacteristics()
     /// Open savepoints, outermost first.
-    var savepoints: [Savepoint] = []
+    @exclusivity(unchecked) var savepoints: [Savepoint] = []
     /// Commands that ride in the next statement's flight.
-    var riders: [Rider] = []
+    @exclusivity(unchecked) var riders: [Rider] = []
     /// Scopes that are open, innermost last; a handle is usable while its scope is among them.
-    var scopes: [Scope] = []
-    var isClosed = false
+    @exclusivity(unchecked) var scopes: [Scope] = []
+    @exclusivity(unchecked) var isClosed = false
     /// Actions for the end of the transaction.
-    var afterCommit: [@Sendable () async -> Void] = []
-    var afterRollback: [@Sendable () async -> Void] = []
+    @exclusivity(unchecked) var afterCommit: [@Sendable () async -> Void] = []
+    @exclusivity(unchecked) var afterRollback: [@Sendable () async -> Void] = []
     /// Whether COMMIT has been sent for this unit of work; after that, nothing is retried.
-    var hasSentCommit = false
-    var timeout: Monotonic?
+    @exclusivity(unchecked) var hasSentCommit = false
+    @exclusivity(unchecked) var timeout: Monotonic?
     /// The transaction's id on the server, where the options ask for it and it has one.
-    var transactionID: UInt64?
-    private var serial = 0
+    @exclusivity(unchecked) var transactionID: UInt64?
+    @exclusivity(unchecked) private var serial = 0
 
     struct Savepoint {
         var name: String
@@ -155,10 +156,7 @@ final class SessionCore: @unchecked Sendable {
     /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
     /// been committed, so it is sent again on another one.
     private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
-        let begin = characteristics.over(options)
-        let settings = options.localSettings
-        var opening = [isSandbox ? Self.sandboxBegin : begin.begin]
-        if !settings.isEmpty { opening.append(SQLQuery(settingLocally: settings)) }
+        let opening = opening
         var deadline = engine.checkoutDeadline(checkoutTimeout)
         if let timeout { deadline = min(deadline, PoolInstant(nanoseconds: timeout.nanoseconds)) }
         var replays = ReplayBudget()
@@ -181,6 +179,11 @@ final class SessionCore: @unchecked Sendable {
             }
             return try conclude(outcome, of: flight, opening: opening.count)
         }
+    }
+
+    private var opening: [SQLQuery] {
+        let begin = isSandbox ? Self.sandboxOpening : characteristics.over(options).opening
+        return options.hasLocalSettings ? begin + [SQLQuery(settingLocally: options.localSettings)] : begin
     }
 
     private func goOn(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
@@ -310,7 +313,7 @@ final class SessionCore: @unchecked Sendable {
 
     private static let commitCommand: SQLQuery = "COMMIT"
     /// In a sandbox a session's transaction is a savepoint of the one that is never committed.
-    private static let sandboxBegin: SQLQuery = "SAVEPOINT sandbox_session"
+    private static let sandboxOpening: [SQLQuery] = ["SAVEPOINT sandbox_session"]
     private static let sandboxCommit: SQLQuery = "RELEASE SAVEPOINT sandbox_session"
     static let sandboxRollback: [SQLQuery] = ["ROLLBACK TO SAVEPOINT sandbox_session", sandboxCommit]
 }

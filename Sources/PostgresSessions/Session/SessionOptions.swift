@@ -53,6 +53,10 @@ public struct SessionOptions: Sendable, Hashable {
             tracksOutcome: tracksOutcome || base.tracksOutcome)
     }
 
+    var hasLocalSettings: Bool {
+        !locals.isEmpty || statementTimeout != nil || lockTimeout != nil || idleInTransactionTimeout != nil
+    }
+
     /// Everything that `SET LOCAL` can express, as settings by name.
     var localSettings: [(name: String, value: String)] {
         var settings = locals.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }

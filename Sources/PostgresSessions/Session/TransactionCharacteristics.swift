@@ -10,14 +10,15 @@ struct TransactionCharacteristics: Sendable {
             deferrable: deferrable)
     }
 
-    var begin: SQLQuery {
-        guard isolationLevel != nil || accessMode != nil || deferrable else { return Self.plainBegin }
+    /// The opening of a transaction: BEGIN.
+    var opening: [SQLQuery] {
+        guard isolationLevel != nil || accessMode != nil || deferrable else { return Self.plainOpening }
         var modes: [String] = []
         if let isolationLevel { modes.append("ISOLATION LEVEL \(isolationLevel.rawValue)") }
         if let accessMode { modes.append(accessMode.rawValue) }
         if deferrable { modes.append("DEFERRABLE") }
-        return "BEGIN \(unsafeRaw: modes.joined(separator: ", "))"
+        return ["BEGIN \(unsafeRaw: modes.joined(separator: ", "))"]
     }
 
-    private static let plainBegin: SQLQuery = "BEGIN"
+    private static let plainOpening: [SQLQuery] = ["BEGIN"]
 }
