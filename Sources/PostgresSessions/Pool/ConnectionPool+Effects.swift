@@ -41,8 +41,7 @@ extension ConnectionPool {
                 (waiter, .success(Lease(id: lease, connection: connection, idleSince: idleSince))))
         case .fail(let id, let refusal):
             guard let waiter = state.waiters.remove(id) else { return }
-            let failure = PoolFailure(
-                refusal: refusal, statistics: Engine.Statistics(state), lastConnectFailure: state.lastConnectFailure)
+            let failure = PoolFailure(refusal, Engine.Statistics(state), state.lastConnectFailure)
             work.resumptions.append((waiter, .failure(failure)))
         case .connect(let id):
             let request = connector.request { [weak self] in self?.apply(.died(id)) }

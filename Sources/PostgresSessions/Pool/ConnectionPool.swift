@@ -106,15 +106,13 @@ final class ConnectionPool: Sendable {
     /// nil: ask again.
     func wait(for pending: PendingCheckout, _ origin: Origin?) async throws -> Lease? {
         guard let waiter = pending.waiter else { return nil }
-        let outcome = await withTaskCancellationHandler {
+        await withTaskCancellationHandler {
             await waiter.wait()
         } onCancel: {
             apply(.cancelled(pending.id))
         }
-        switch outcome {
-        case .success(let lease): return isUsable(lease, origin) ? lease : nil
-        case .failure(let failure): throw failure.error
-        }
+        let lease = try waiter.outcome()
+        return isUsable(lease, origin) ? lease : nil
     }
 
     /// A connection whose socket has ended while it was idle is given back and replaced, unseen.

@@ -20,7 +20,7 @@ final class PoolWaiter: Sendable {
 
     private struct State {
         var outcome: Result<Lease, PoolFailure>?
-        var continuation: UnsafeContinuation<Result<Lease, PoolFailure>, Never>?
+        var continuation: UnsafeContinuation<Void, Never>?
     }
 
     private let state = Mutex(State())
@@ -31,25 +31,41 @@ final class PoolWaiter: Sendable {
             defer { state.continuation = nil }
             return state.continuation
         }
-        continuation?.resume(returning: outcome)
+        continuation?.resume()
     }
 
-    func wait() async -> Result<Lease, PoolFailure> {
+    /// Suspends until there is an outcome.
+    @inline(__always)
+    func wait() async {
         await withUnsafeContinuation { continuation in
-            let outcome = state.withLock { state in
-                if state.outcome == nil { state.continuation = continuation }
-                return state.outcome
+            let mustWait = state.withLock { state in
+                guard state.outcome == nil else { return false }
+                state.continuation = continuation
+                return true
             }
-            if let outcome { continuation.resume(returning: outcome) }
+            if !mustWait { continuation.resume() }
+        }
+    }
+
+    /// What the wait came to. After `wait`.
+    func outcome() throws -> Lease {
+        guard let outcome = state.withLock({ $0.outcome }) else { throw CancellationError() }
+        switch outcome {
+        case .success(let lease): return lease
+        case .failure(let failure): throw failure.error
         }
     }
 }
 
 /// Why a checkout failed: the pool's own reason, with the numbers of that moment.
-struct PoolFailure: Error {
-    let refusal: PoolRefusal
-    let statistics: Engine.Statistics
-    let lastConnectFailure: ConnectFailure?
+final class PoolFailure: Error {
+    private let refusal: PoolRefusal
+    private let statistics: Engine.Statistics
+    private let lastConnectFailure: ConnectFailure?
+
+    init(_ refusal: PoolRefusal, _ statistics: Engine.Statistics, _ lastConnectFailure: ConnectFailure?) {
+        (self.refusal, self.statistics, self.lastConnectFailure) = (refusal, statistics, lastConnectFailure)
+    }
 
     var error: any Error {
         switch refusal {
