@@ -20,23 +20,27 @@ final class ConnectionCore: @unchecked Sendable {
     // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
     fileprivate let options: SessionOptions
+    /// Where the connection was borrowed; nil for one that is being made.
+    let home: (engine: Engine, lease: Lease)?
     fileprivate var connection: PhysicalConnection?
-    fileprivate var isLost = false
+    var isLost = false
+    var savepoints = OpenSavepoints()
 
-    init(_ connection: PhysicalConnection, _ options: SessionOptions) {
+    init(_ connection: PhysicalConnection, _ options: SessionOptions, home: (engine: Engine, lease: Lease)? = nil) {
         self.connection = connection
         self.options = options
+        self.home = home
     }
 
-    private func claim() throws(EngineError) {
+    func claim() throws(EngineError) {
         guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else {
             throw .invalidState("the connection is in use by another task")
         }
     }
 
-    fileprivate func unclaim() { isClaimed.store(false, ordering: .releasing) }
+    func unclaim() { isClaimed.store(false, ordering: .releasing) }
 
-    private func usable() throws(EngineError) -> PhysicalConnection {
+    func usable() throws(EngineError) -> PhysicalConnection {
         guard !isLost else { throw .connectionLost("it was lost earlier in this scope") }
         guard let connection else { throw .invalidState("the connection was used beyond its scope") }
         return connection
@@ -60,7 +64,16 @@ final class ConnectionCore: @unchecked Sendable {
             }
             let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
             if mayRepair && replays.takeRepair() { continue }
+            note(outcome, query, connection)
             return try verdict(on: outcome, query, options).get()
+        }
+    }
+
+    private func note(_ outcome: FlightOutcome, _ query: SQLQuery, _ connection: PhysicalConnection) {
+        if let error = outcome.failure {
+            if let home { home.engine.note(error, on: home.lease, mayWrite: options.accessMode != .readOnly) }
+        } else if connection.wire.transactionStatus != .idle || !savepoints.isEmpty {
+            savepoints.note(query.text)
         }
     }
 

@@ -5,14 +5,14 @@ extension SessionCore {
     // MARK: Commit
 
     func commit(in scope: Int?) async throws {
-        try await end(with: commitCommand, tag: commitTag, in: scope)
+        try await end(in: scope) { try await self.commitClaimed() }
     }
 
-    private func end(with command: SQLQuery, tag: String, in scope: Int?) async throws {
+    private func end(in scope: Int?, _ commit: () async throws -> Void) async throws {
         try claim(scope)
         let outcome: Result<Void, any Error>
         do {
-            try await commitClaimed(command, tag: tag)
+            try await commit()
             endScopes()
             outcome = .success(())
         } catch {
@@ -30,6 +30,7 @@ extension SessionCore {
         let outcome: Result<WireResult, any Error>
         do {
             outcome = .success(try await say(Statements(query), thenCommit: true).result.unsafelyUnwrapped)
+            if frame.commit == nil { await leaveOuterOpen() }
             endScopes()
             noteOutcome(isCommitted: true)
         } catch {
@@ -49,13 +50,27 @@ extension SessionCore {
     /// PREPARE TRANSACTION ends the unit of work as COMMIT does, and is as little cancellable.
     func prepare(as gid: String, in scope: Int?) async throws {
         let literal = try SQLQuery.literal(gid, what: "a prepared transaction's gid")
-        try await end(with: "PREPARE TRANSACTION \(literal)", tag: "PREPARE TRANSACTION", in: scope)
+        try await end(in: scope) {
+            switch transaction {
+            case .none, .pending: throw EngineError.invalidState("there is no transaction to prepare")
+            case .active where !frame.isWhole: throw EngineError.invalidState("a savepoint cannot be prepared")
+            case .active, .failed, .lost:
+                try await finish(with: "PREPARE TRANSACTION \(literal)", tag: "PREPARE TRANSACTION")
+            }
+        }
     }
 
-    private func commitClaimed(_ command: SQLQuery, tag: String) async throws {
+    private func commitClaimed() async throws {
+        if case .active = transaction, frame.commit == nil {
+            await leaveOuterOpen()
+            return noteOutcome(isCommitted: true)
+        }
+        try await finish(with: frame.commit ?? "COMMIT", tag: frame.commitTag)
+    }
+
+    private func finish(with command: SQLQuery, tag: String) async throws {
         switch transaction {
         case .none, .pending:
-            guard tag == commitTag else { throw EngineError.invalidState("there is no transaction to prepare") }
             endTransaction()
             return noteOutcome(isCommitted: true)
         case .failed(let state):
@@ -69,8 +84,10 @@ extension SessionCore {
         let outcome: FlightOutcome
         do throws(WireError) {
             let limits = FlightLimits(isInterruptible: false)
-            outcome = try await lease.connection.fly(Flight(statement: command, limits: limits, isOwn: true))
+            let flight = Flight(leading: debts, statement: command, limits: limits, isOwn: true)
+            outcome = try await lease.connection.fly(flight)
         } catch {
+            guard isCommitFinal else { throw loseSavepoint(error) }
             let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
             giveBackBroken()
             forgetActions()
@@ -108,9 +125,11 @@ extension SessionCore {
         if let lease {
             let timeout = ConnectionPool.housekeepingTimeout
             let isClean =
-                isSandbox
-                ? await lease.connection.run(Self.sandboxRollback, within: timeout)
-                : await lease.connection.rollBack(within: timeout)
+                if let savepoint = frame.savepoint {
+                    await lease.connection.run(TransactionFrame.undo(savepoint), within: timeout)
+                } else {
+                    await lease.connection.rollBack(within: timeout)
+                }
             if !isClean { giveBackBroken() }
         }
         endTransaction()
@@ -135,10 +154,15 @@ extension SessionCore {
         unclaim()
     }
 
-    private func closeClaimed() async {
+    func closeClaimed() async {
         let wasOpen: Bool
         if case .none = transaction { wasOpen = false } else { wasOpen = true }
-        await rollBackQuietly()
+        if case .borrowed = frame {
+            await leaveOuterOpen()
+            forgetActions()
+        } else {
+            await rollBackQuietly()
+        }
         isClosed = true
         if wasOpen { noteOutcome(isCommitted: false) }
         let actions = takeActions()
@@ -185,12 +209,12 @@ extension SessionCore {
 
     // MARK: After the end
 
-    private func noteOutcome(isCommitted: Bool) {
+    func noteOutcome(isCommitted: Bool) {
         if isCommitted { afterRollback.removeAll() } else { afterCommit.removeAll() }
     }
 
     /// The outcome is unknown: neither "committed" nor "rolled back" may be said. The unit of work is over.
-    private func forgetActions() {
+    func forgetActions() {
         transaction = .none
         transactionID = nil
         afterCommit.removeAll()

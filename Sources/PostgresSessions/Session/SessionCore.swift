@@ -29,8 +29,12 @@ final class SessionCore: @unchecked Sendable {
     let options: SessionOptions
     let origin: Origin
     private let checkoutTimeout: Duration?
+    /// The raw connection that the session was given; nil: it borrows connections itself.
+    let joined: JoinedConnection?
 
     @exclusivity(unchecked) var transaction = Transaction.none
+    /// How the transaction begins and ends.
+    @exclusivity(unchecked) var frame: TransactionFrame
     @exclusivity(unchecked) var lease: Lease?
     /// Of the transaction that is pending.
     @exclusivity(unchecked) var characteristics = TransactionCharacteristics()
@@ -69,8 +73,13 @@ final class SessionCore: @unchecked Sendable {
         var ownsTransaction: Bool
     }
 
-    init(_ engine: Engine, _ options: SessionOptions?, _ checkoutTimeout: Duration?, _ origin: Origin) {
+    init(
+        _ engine: Engine, _ options: SessionOptions?, _ checkoutTimeout: Duration?, _ origin: Origin,
+        joining joined: JoinedConnection? = nil
+    ) {
         self.engine = engine
+        self.joined = joined
+        frame = engine.configuration.isSandbox ? .sandbox : .own
         self.options = options?.over(engine.configuration.session) ?? engine.configuration.session
         self.checkoutTimeout = checkoutTimeout
         self.origin = origin
@@ -156,24 +165,25 @@ final class SessionCore: @unchecked Sendable {
     /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
     /// been committed, so it is sent again on another one.
     private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
-        let opening = opening
         var deadline = engine.checkoutDeadline(checkoutTimeout)
         if let timeout { deadline = min(deadline, PoolInstant(nanoseconds: timeout.nanoseconds)) }
         var replays = ReplayBudget()
         while true {
-            let lease = try await engine.pool.checkout(until: deadline, origin: origin)
+            let lease = try await borrow(until: deadline)
             self.lease = lease
             hasSentCommit = thenCommit
+            let opening = opening
             let flight = flight(opening, query, thenCommit, liveness: livenessTimeout(lease))
             let outcome: FlightOutcome
             do throws(WireError) {
                 outcome = try await lease.connection.fly(flight)
             } catch {
                 giveBackBroken()
-                if !thenCommit && !Task.isCancelled && replays.take(after: error, lease) { continue }
+                let mayReplay = !thenCommit && joined == nil && !Task.isCancelled
+                if mayReplay && replays.take(after: error, lease) { continue }
                 throw fail(error, thenCommit: thenCommit)
             }
-            if outcome.failure?.isStaleStatement == true, replays.takeRepair() {
+            if outcome.failure?.isStaleStatement == true, frame.isOwn, replays.takeRepair() {
                 await rollBackQuietly()
                 continue
             }
@@ -181,8 +191,13 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
+    private func borrow(until deadline: PoolInstant) async throws -> Lease {
+        guard let joined else { return try await engine.pool.checkout(until: deadline, origin: origin) }
+        return try join(joined)
+    }
+
     private var opening: [SQLQuery] {
-        let begin = isSandbox ? Self.sandboxOpening : characteristics.over(options).opening
+        let begin = frame.opening(characteristics.over(options))
         return options.hasLocalSettings ? begin + [SQLQuery(settingLocally: options.localSettings)] : begin
     }
 
@@ -206,7 +221,7 @@ final class SessionCore: @unchecked Sendable {
         return Flight(
             leading: leading, statement: query.first,
             further: mustLearnID && !query.isUnnamed ? query.further + [Self.transactionIDQuery] : query.further,
-            trailing: thenCommit ? commitCommand : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
+            trailing: thenCommit ? frame.commit : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
             livenessTimeout: liveness)
     }
 
@@ -244,13 +259,14 @@ final class SessionCore: @unchecked Sendable {
             let accessMode = characteristics.accessMode ?? options.accessMode
             engine.note(error, on: lease, mayWrite: accessMode != .readOnly)
         }
+        let expectedTag = frame.commitTag
         switch lease?.wire.transactionStatus {
-        case .inTransaction where outcome.trailing != nil: endTransaction()  // a sandbox's COMMIT
+        case .inTransaction where outcome.trailing != nil: endTransaction()  // a savepoint's RELEASE
         case .inTransaction: transaction = .active
         case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
         default: endTransaction()  // a statement, or COMMIT, ended it
         }
-        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != commitTag {
+        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != expectedTag {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
         let culprit = flight[min(outcome.completed, flight.count - 1)]
@@ -276,7 +292,7 @@ final class SessionCore: @unchecked Sendable {
     }
 
     func fail(_ error: WireError, thenCommit: Bool) -> any Error {
-        if thenCommit {
+        if thenCommit && isCommitFinal {
             return EngineError.commitOutcomeUnknown(
                 CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))"))
         }
@@ -287,7 +303,7 @@ final class SessionCore: @unchecked Sendable {
     func giveBackBroken() {
         guard let lease else { return }
         self.lease = nil
-        engine.pool.giveBack(lease, .broken)
+        if let joined { joined.core.isLost = true } else { engine.pool.giveBack(lease, .broken) }
         savepoints.removeAll()
         riders.removeAll()
         transaction = .lost("the connection was lost")
@@ -302,18 +318,7 @@ final class SessionCore: @unchecked Sendable {
         riders.removeAll()
         guard let lease else { return }
         self.lease = nil
+        if let joined { return leave(joined) }
         engine.pool.giveBack(lease, lease.connection.outcomeWhenIdle(engine.configuration.pool.resetOnReturn))
     }
-
-    // MARK: What COMMIT is called
-
-    var isSandbox: Bool { engine.configuration.isSandbox }
-    var commitCommand: SQLQuery { isSandbox ? Self.sandboxCommit : Self.commitCommand }
-    var commitTag: String { isSandbox ? "RELEASE" : "COMMIT" }
-
-    private static let commitCommand: SQLQuery = "COMMIT"
-    /// In a sandbox a session's transaction is a savepoint of the one that is never committed.
-    private static let sandboxOpening: [SQLQuery] = ["SAVEPOINT sandbox_session"]
-    private static let sandboxCommit: SQLQuery = "RELEASE SAVEPOINT sandbox_session"
-    static let sandboxRollback: [SQLQuery] = ["ROLLBACK TO SAVEPOINT sandbox_session", sandboxCommit]
 }

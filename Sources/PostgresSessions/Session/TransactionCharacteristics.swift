@@ -10,9 +10,12 @@ struct TransactionCharacteristics: Sendable {
             deferrable: deferrable)
     }
 
+    /// Nothing is asked for.
+    var isPlain: Bool { isolationLevel == nil && accessMode == nil && !deferrable }
+
     /// The opening of a transaction: BEGIN.
     var opening: [SQLQuery] {
-        guard isolationLevel != nil || accessMode != nil || deferrable else { return Self.plainOpening }
+        guard !isPlain else { return Self.plainOpening }
         var modes: [String] = []
         if let isolationLevel { modes.append("ISOLATION LEVEL \(isolationLevel.rawValue)") }
         if let accessMode { modes.append(accessMode.rawValue) }

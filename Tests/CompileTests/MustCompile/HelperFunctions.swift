@@ -58,3 +58,16 @@ func helpersWithASessionMadeByHand(engine: Engine) async throws {
     try await session.rollback()
     await session.close()
 }
+
+func aSessionJoinsWhatIsOpenOnAConnection(engine: Engine) async throws -> Int {
+    try await engine.withConnection { connection in
+        try await connection.execute("BEGIN")
+        let count = try await connection.withSession(joinTransactionMode: .rollbackOnly) { session in
+            try await raise(session, by: 2)
+            return try await session.query("SELECT count(*) FROM items", as: Int.self).one()
+        }
+        try await connection.withSession { session in try await raise(session, by: 2) }
+        try await connection.execute("COMMIT")
+        return count
+    }
+}
