@@ -87,7 +87,12 @@ final class ConnectionCore: @unchecked Sendable {
         defer { unclaim() }
         let connection = try usable()
         defer { isLost = isLost || connection.wire.isBroken }
-        return try await connection.copyIn(table, columns, copyLimits, fill)
+        do {
+            return try await connection.copyIn(table, columns, copyLimits, fill)
+        } catch let error as ServerError {
+            if let home { home.engine.note(error, on: home.lease, mayWrite: options.accessMode != .readOnly) }
+            throw error
+        }
     }
 
     /// Holds the claim until the rows have been read or dropped.

@@ -92,13 +92,13 @@ extension Engine {
     /// What a refused statement says about its connection, beyond itself: a demoted primary renews the whole pool, and an
     /// observer may know an error after which the connection must not be used again.
     func note(_ error: WireServerError, on lease: Lease, mayWrite: Bool) {
-        let isDemoted = error.sqlState == "25006" && mayWrite
-        var isDisconnect = isDemoted
-        if !configuration.observers.isEmpty {
-            let seen = ServerError(error, query: nil)
-            isDisconnect = configuration.observers.reduce(isDemoted) { $1.isDisconnect(seen, verdict: $0) }
-        }
-        guard isDisconnect else { return }
+        guard error.sqlState == "25006" || !configuration.observers.isEmpty else { return }
+        note(ServerError(error, query: nil), on: lease, mayWrite: mayWrite)
+    }
+
+    func note(_ error: ServerError, on lease: Lease, mayWrite: Bool) {
+        let isDemoted = error.sqlState == .readOnlySqlTransaction && mayWrite
+        guard configuration.observers.reduce(isDemoted, { $1.isDisconnect(error, verdict: $0) }) else { return }
         pool.apply(
             isDemoted ? .invalidatedBy(lease.id.connection) : .connectionInvalidated(lease.id.connection))
     }

@@ -87,7 +87,12 @@ extension SessionCore: CopySource {
         defer { unclaim() }
         let connection = try await connectionInTransaction()
         defer { noteTransaction() }
-        return try await connection.copyIn(table, columns, statementLimits, fill)
+        do {
+            return try await connection.copyIn(table, columns, statementLimits, fill)
+        } catch let error as ServerError {
+            if let lease { engine.note(error, on: lease, mayWrite: mayWrite) }
+            throw error
+        }
     }
 
     /// Holds the claim until the rows have been read or dropped.

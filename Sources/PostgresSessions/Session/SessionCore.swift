@@ -256,8 +256,7 @@ final class SessionCore: @unchecked Sendable {
             transactionID = outcome.further.popLast()?.firstText.flatMap { UInt64($0) }
         }
         if let error = outcome.failure, let lease {
-            let accessMode = characteristics.accessMode ?? options.accessMode
-            engine.note(error, on: lease, mayWrite: accessMode != .readOnly)
+            engine.note(error, on: lease, mayWrite: mayWrite)
         }
         let expectedTag = frame.commitTag
         switch lease?.wire.transactionStatus {
@@ -273,6 +272,9 @@ final class SessionCore: @unchecked Sendable {
         _ = try verdict(on: outcome, culprit, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
         return outcome
     }
+
+    /// Whether the server's refusal to write is news.
+    var mayWrite: Bool { (characteristics.accessMode ?? options.accessMode) != .readOnly }
 
     /// For errors: a scope with a timeout counts as a statement timeout.
     private var effectiveOptions: SessionOptions {
