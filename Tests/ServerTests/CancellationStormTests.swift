@@ -14,7 +14,8 @@ import Testing
         while count.cancelled < goal && count.wrong.isEmpty {
             let seconds = [0, 0.001, 0.02, 0.02][number % 4]
             let task = Task { await outcome { try await shop.engine.execute("SELECT pg_sleep(\(seconds))") } }
-            for _ in 0..<(8 << ((number &* 5 &+ seed) % 9)) { await Task.yield() }
+            let moment = ContinuousClock.now + .microseconds(20 << ((number &* 5 &+ seed) % 10))
+            while ContinuousClock.now < moment { await Task.yield() }
             task.cancel()
             switch await task.value {
             case .returned: count.answered += 1

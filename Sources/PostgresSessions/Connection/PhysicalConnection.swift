@@ -310,8 +310,12 @@ final class PhysicalConnection: @unchecked Sendable {
 }
 
 extension WireServerError {
-    /// "cached plan must not change result type": a table has changed under a prepared statement.
-    var isStalePlan: Bool { sqlState == "0A000" && message.contains("cached plan") }
+    /// "cached plan must not change result type": a table has changed under a prepared statement. "cache lookup failed for
+    /// type": a type was dropped under it, and it would fail for ever.
+    var isStalePlan: Bool {
+        sqlState == "0A000" && message.contains("cached plan")
+            || sqlState == "XX000" && message.contains("cache lookup failed")
+    }
     /// The prepared statement is gone from the server, or its name is taken.
     var isVanishedStatement: Bool { sqlState == "26000" || sqlState == "42P05" }
     /// Repairable by preparing again, where nothing is lost by sending again.

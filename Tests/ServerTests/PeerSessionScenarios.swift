@@ -1,0 +1,180 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+// How the peers test connections in use, cancellation, streams and misuse: the scenarios G to P of the survey, by their numbers.
+
+private let one = PoolOptions(size: 1, maxOverflow: 0)
+
+@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of broken connections` {
+    @Test func `G113: a row that cannot be read gives the connection home`() async throws {
+        try await withShop(one) { shop in
+            for _ in 1...3 {
+                let ending = await outcome {
+                    try await shop.engine.query("SELECT 'many'", as: Int.self).one()
+                }
+                #expect(ending == .decoding)
+            }
+            #expect(shop.engine.statistics.leased == 0 && shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `G114: a parameter of eight megabytes, half written when the server goes, is an error`() async throws {
+        try await withShop(one, behindProxy: true) { shop in
+            try await shop.engine.warmUp()
+            try shop.proxy.cut(afterBytes: 4_000_000, .toServer)
+            let large = [UInt8](repeating: 7, count: 8_000_000)
+            let ending = await outcome { try await shop.engine.execute("SELECT octet_length(\(large))") }
+            #expect(ending == .connectionLost)
+            let length = try await shop.engine.query("SELECT octet_length(\(large))", as: Int.self).one()
+            #expect(length == large.count)
+        }
+    }
+
+    @Test func `G120: hundreds of connections one after another leave the counters right`() async throws {
+        try await withShop(one) { shop in
+            for round in 1...300 {
+                try await shop.engine.ping()
+                shop.engine.invalidate()
+                #expect(shop.engine.statistics.opened == round)
+            }
+            try await eventually("all are closed") { shop.engine.statistics.closed == 300 }
+        }
+    }
+
+    @Test func `G122 G124 G125: nine tasks on three connections all hear of a black hole in time`() async throws {
+        let options = PoolOptions(size: 3, maxOverflow: 0, checkoutTimeout: .seconds(2))
+        let session = SessionOptions(statementTimeout: .milliseconds(300))
+        try await withShop(options, session: session, behindProxy: true) { shop in
+            try await fill(shop, 3)
+            try shop.proxy.stall()
+            let start = ContinuousClock.now
+            let endings = await withTaskGroup(of: Outcome.self) { group in
+                for _ in 0..<9 { group.addTask { await outcome { try await shop.engine.execute("SELECT 1") } } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(endings.allSatisfy { $0 == .statementTimedOut || $0 == .checkoutTimedOut })
+            #expect(ContinuousClock.now - start < .seconds(60))
+            try shop.proxy.cut()
+            try shop.proxy.resume()
+            try await eventually("it answers") { await outcome { try await shop.engine.ping() } == .returned }
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of cancellation` {
+    @Test func `J174: one of five that run is cancelled, and four end as they would`() async throws {
+        try await withShop(PoolOptions(size: 5, maxOverflow: 0)) { shop in
+            let tasks = try await shop.whileLocked {
+                let tasks = (0..<5).map { _ in
+                    Task { await outcome { try await shop.engine.execute(shop.lockedStatement) } }
+                }
+                try await shop.untilWaiting(5)
+                tasks[2].cancel()
+                #expect(await tasks[2].value == .cancelled)
+                return tasks
+            }
+            for index in [0, 1, 3, 4] { #expect(await tasks[index].value == .returned) }
+            #expect(shop.engine.statistics.opened == 5)
+        }
+    }
+
+    @Test func `J176 T09: a stream that is cancelled half read leaves its connection usable`() async throws {
+        try await withShop(one) { shop in
+            let seen = Journal<Int>()
+            let task = Task {
+                await outcome {
+                    let rows = shop.engine.query(
+                        "SELECT generate_series(1, 1000000) FROM pg_sleep(0)", as: Int.self)
+                    for try await number in rows.stream() {
+                        if number == 100 { seen.append(number) }
+                        while number == 100 && !Task.isCancelled { await Task.yield() }
+                    }
+                }
+            }
+            try await eventually("it reads") { !seen.all.isEmpty }
+            task.cancel()
+            #expect(await task.value == .cancelled)
+            #expect(try await shop.engine.query("SELECT 7", as: Int.self).one() == 7)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `J177: a statement timeout does not fire while a transaction thinks`() async throws {
+        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(200))) { shop in
+            try await shop.engine.withTransaction { session in
+                for _ in 1...3 {
+                    try await session.execute("SELECT 1")
+                    try await Task.sleep(for: .milliseconds(250))
+                }
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of pipelines and COPY` {
+    @Test func `M205 M206: an error in the middle of a batch is told, and the next flight works`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withSession { session in
+                let batch: [SQLQuery] = ["SELECT 1", "SELECT 1 / 0", "INSERT INTO items VALUES (1, 'never')"]
+                #expect(await outcome { try await session.execute(batch: batch) } == .server(.divisionByZero))
+                try await session.rollback()
+                try await session.execute(batch: ["SELECT 1", "INSERT INTO items VALUES (2, 'kept')"])
+                try await session.commit()
+            }
+            #expect(try await shop.names() == ["kept"])
+        }
+    }
+
+    @Test func `M209: COPY as a statement is refused, and costs that connection alone`() async throws {
+        try await withShop(one) { shop in
+            let ending = await outcome { try await shop.engine.execute("COPY items TO STDOUT") }
+            #expect(ending == .connectionLost)
+            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+
+    @Test func `N213: rows that end in an error midway leave the table as it was`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withSession { session in
+                let rows = AsyncThrowingStream<(Int, String), any Error> { stream in
+                    for id in 1...100 { stream.yield((id, "item")) }
+                    stream.finish(throwing: OutOfStock())
+                }
+                let ending = await outcome {
+                    try await session.copyIn("items", columns: ["id", "name"], rows: rows)
+                }
+                #expect(ending == .other("\(OutOfStock())"))
+                try await session.rollback()
+                try await session.copyIn("items", columns: ["id", "name"], rows: [(1, "kept")])
+                try await session.commit()
+            }
+            #expect(try await shop.names() == ["kept"])
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `N217: COPY into nothing, of nothing or with a syntax error leaves the connection usable`() async throws
+    {
+        try await withShop(one) { shop in
+            let missing = await outcome {
+                try await shop.engine.withTransaction { try await $0.copyIn("nowhere", rows: [(1, "item")]) }
+            }
+            #expect(missing == .server(.undefinedTable))
+            let none = try await shop.engine.withTransaction { session in
+                try await session.copyIn("items", columns: ["id", "name"], rows: [(Int, String)]())
+            }
+            #expect(none == 0)
+            let wrong = await outcome {
+                try await shop.engine.withTransaction { session in
+                    for try await _ in try await session.copyOut("SELECT FROM FROM", as: Int.self) {}
+                }
+            }
+            #expect(wrong == .server(.syntaxError))
+            #expect(try await shop.engine.query("SELECT 7", as: Int.self).one() == 7)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+}
