@@ -6,6 +6,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 
 @Suite(.timeLimit(.minutes(5))) struct `An autocommit statement whose connection ends` {
     /// Cut at each byte of its flight, there and back: it is done once or not at all, and whoever is told knows no more.
+    /// J25.
     @Test(arguments: [FaultProxy.Direction.toServer, .toClient])
     func `is never done twice`(direction: FaultProxy.Direction) async throws {
         try await withShop(one, behindProxy: true) { shop in

@@ -25,6 +25,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
     return try Engine(Engine.Configuration(url: url, pool: pool))
 }
 
+/// T06 and T12: which forms are accepted, and what is shown of them.
 @Suite(.timeLimit(.minutes(5))) struct `A connection string` {
     @Test(arguments: [
         ("postgresql://app:\(password)@[::1/shop", "IPv6"),
@@ -62,6 +63,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A server that cannot be reached` {
+    /// G121 H129.
     @Test func `refuses, and the error names host and port`() async throws {
         let proxy = try await FaultProxy.start(to: "postgresql://app:\(password)@127.0.0.1:1/shop")
         proxy.refuse()
@@ -77,6 +79,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         await proxy.stop()
     }
 
+    /// H134.
     @Test func `never answers, and the error says so when the time is up`() async throws {
         try await withShop { shop in
             let proxy = try await FaultProxy.start(to: shop.url)
@@ -108,6 +111,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A server that does not let one in` {
+    /// H141.
     @Test func `for a wrong password says so at once, without the password`() async throws {
         try await withServer(password: password) { server in
             let wrong = try makeEngine(server.url(password: "hunter2-mistyped"), patience: .seconds(30))
@@ -129,6 +133,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         }
     }
 
+    /// H142.
     @Test func `is asked with the credentials of that moment`() async throws {
         try await withServer(password: password) { server in
             let asked = Journal<Int>()
@@ -160,6 +165,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         await engine.shutdown()
     }
 
+    /// H152.
     @Test func `has no connection left, and one gets it when there is one`() async throws {
         try await withServer(settings: ["max_connections": "4", "superuser_reserved_connections": "0"]) { server in
             let greedy = try Engine(Engine.Configuration(url: server.url, pool: PoolOptions(size: 4, maxOverflow: 0)))

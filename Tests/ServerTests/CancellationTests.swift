@@ -3,6 +3,7 @@ import PostgresSessionsTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `A cancelled task` {
+    /// T02.
     @Test func `cancels its statement on the server, and the connection is used again`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             for _ in 1...5 {
@@ -22,6 +23,7 @@ import Testing
         }
     }
 
+    /// T02.
     @Test func `has its transaction rolled back`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.whileLocked {
@@ -62,6 +64,7 @@ import Testing
         }
     }
 
+    /// J172.
     @Test func `leaves the queue for a connection at once`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { _ in
@@ -124,6 +127,7 @@ import Testing
         }
     }
 
+    /// K22.
     @Test(arguments: 0..<40)
     func `in any gap of a unit of work leaks nothing and commits all or nothing`(gap: Int) async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in

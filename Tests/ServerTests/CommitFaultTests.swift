@@ -18,6 +18,7 @@ import Testing
         return (error, runs.all.count)
     }
 
+    /// K189.
     @Test func `has an unknown outcome, is not retried, and may well be durable`() async throws {
         try await withShop(behindProxy: true) { shop in
             let (error, runs) = try await commit(shop, retry: .onConflict(maxAttempts: 5)) { proxy in

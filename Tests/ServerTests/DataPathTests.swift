@@ -68,6 +68,7 @@ private let fillBooks: SQLQuery = """
         }
     }
 
+    /// J176.
     @Test func `that is left early leaves the transaction as it was`() async throws {
         try await withShop { shop in
             try await shop.engine.execute(makeBooks)
@@ -167,6 +168,7 @@ private let fillBooks: SQLQuery = """
         }
     }
 
+    /// N213 N214.
     @Test func `are copied in not at all where one of them does not fit`() async throws {
         try await withShop { shop in
             try await shop.engine.execute(makeBooks)
@@ -184,6 +186,7 @@ private let fillBooks: SQLQuery = """
         }
     }
 
+    /// N218.
     @Test func `are copied out, to the end or not`() async throws {
         try await withShop { shop in
             try await shop.engine.execute(makeBooks)
@@ -215,6 +218,7 @@ private let fillBooks: SQLQuery = """
 }
 
 @Suite struct `Beside the pool` {
+    /// O222.
     @Test func `notifications come as they are sent`() async throws {
         try await withShop { shop in
             let engine = shop.engine

@@ -3,6 +3,7 @@ import PostgresSessionsTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `A statement that the server refuses` {
+    /// T12.
     @Test func `says everything that the server said`() async throws {
         try await withShop { shop in
             try await shop.engine.execute("INSERT INTO items VALUES (1, 'first')")
@@ -22,6 +23,7 @@ import Testing
         }
     }
 
+    /// K18 K181.
     @Test func `aborts its transaction until the rollback`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -159,6 +161,7 @@ import Testing
         }
     }
 
+    /// The catalogue's gap: 40P01.
     @Test func `in the form of a deadlock is retried`() async throws {
         try await withShop { shop in
             try await shop.witness.execute("INSERT INTO items VALUES (1, 'a', 0), (2, 'b', 0)")

@@ -71,6 +71,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A connection that ends in a transaction` {
+    /// J01 K190.
     @Test func `is an error, and the session goes on after a rollback`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -117,6 +118,7 @@ import Testing
         }
     }
 
+    /// G104.
     @Test func `with a statement under way ends that statement`() async throws {
         try await withShop { shop in
             let task = try await shop.whileLocked {

@@ -12,6 +12,7 @@ private func sellOut(_ session: Session) async throws {
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A savepoint` {
+    /// L01 L02 L08 L13.
     @Test func `that is rolled back to leaves the work around it`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
@@ -26,6 +27,7 @@ private func sellOut(_ session: Session) async throws {
         }
     }
 
+    /// L08 K186.
     @Test func `heals a refused statement`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
@@ -76,6 +78,7 @@ private func sellOut(_ session: Session) async throws {
         }
     }
 
+    /// L04 L05 L06.
     @Test func `nests to any depth, each level undone by itself`() async throws {
         try await withShop { shop in
             func descend(_ depth: Int, _ session: Session) async throws {
@@ -94,6 +97,7 @@ private func sellOut(_ session: Session) async throws {
         }
     }
 
+    /// L09.
     @Test func `begins a transaction where none is open`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -123,6 +127,7 @@ private func sellOut(_ session: Session) async throws {
         }
     }
 
+    /// K12 M12.
     @Test func `inside which the whole transaction is committed lets nothing follow before its end`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in

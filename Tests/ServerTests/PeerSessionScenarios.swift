@@ -178,3 +178,34 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 }
+
+@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of notifications` {
+    @Test func `O224 O226: a listener whose connection ends hears of the gap, once, and goes on listening`()
+        async throws
+    {
+        try await withShop(one) { shop in
+            let heard = Journal<String>()
+            let listening = Task {
+                for try await notification in shop.engine.listen(on: "orders_\(shop.number)") {
+                    heard.append(notification.isGap ? "gap" : notification.payload)
+                }
+            }
+            try await eventually("it listens") { try await shop.backends().count == 1 }
+            try await eventually("it hears") {
+                try await shop.witness.execute("SELECT pg_notify(\("orders_\(shop.number)"), 'before')")
+                return heard.all.contains("before")
+            }
+            try await shop.terminateBackends()
+            try await eventually("it hears again") {
+                try await shop.witness.execute("SELECT pg_notify(\("orders_\(shop.number)"), 'after')")
+                return heard.all.contains("after")
+            }
+            #expect(heard.all.count { $0 == "gap" } == 1)
+            let gap = try #require(heard.all.firstIndex(of: "gap"))
+            #expect(heard.all[..<gap].allSatisfy { $0 == "before" })
+            #expect(heard.all[(gap + 1)...].allSatisfy { $0 == "after" })
+            listening.cancel()
+            _ = await listening.result
+        }
+    }
+}

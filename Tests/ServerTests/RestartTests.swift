@@ -58,6 +58,7 @@ import Testing
         }
     }
 
+    /// H130 H132.
     @Test func `is waited for by those who have patience`() async throws {
         try await withServer { server in
             try await withShop(server: server) { shop in
@@ -71,6 +72,7 @@ import Testing
         }
     }
 
+    /// H130 H133.
     @Test func `refuses and accepts again, and nobody who has patience is told`() async throws {
         try await withShop(behindProxy: true) { shop in
             try await fill(shop, 4)

@@ -44,6 +44,7 @@ private func flights(
         #expect(count == 1)
     }
 
+    /// K05.
     @Test func `is none for a unit of work without statements`() async throws {
         let count = try await flights { engine in
             try await engine.withTransaction { session in #expect(session.isInTransaction) }
@@ -76,6 +77,7 @@ private func flights(
         #expect(count == 1)
     }
 
+    /// K188.
     @Test func `does not grow by a savepoint around a statement`() async throws {
         let count = try await flights { engine in
             try await engine.withTransaction { session in

@@ -84,6 +84,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// R05 R06.
     @Test func `survives its session, is listed, and is committed by another one or rolled back`() async throws {
         try await withPreparing { shop in
             let engine = shop.engine

@@ -3,6 +3,7 @@ import PostgresSessionsTesting
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `A session in two hands` {
+    /// Q04 P228.
     @Test func `refuses the second while the first is in, and sends nothing`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
@@ -46,6 +47,7 @@ import Testing
         }
     }
 
+    /// P228.
     @Test func `never mixes up its answers when many tasks fight for it`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -73,6 +75,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A raw connection` {
+    /// S12.
     @Test func `commits each statement by itself`() async throws {
         try await withShop { shop in
             try await shop.engine.withConnection { connection in
@@ -86,6 +89,7 @@ import Testing
         }
     }
 
+    /// S17.
     @Test func `runs what cannot run in a transaction`() async throws {
         try await withShop { shop in
             let database = "database_\(shop.number)"
@@ -97,6 +101,7 @@ import Testing
         }
     }
 
+    /// G110 R04.
     @Test func `is rolled back before the next borrower where its scope leaves a transaction open`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { connection in
@@ -115,6 +120,7 @@ import Testing
         }
     }
 
+    /// P229 P230.
     @Test func `is not usable beyond its scope`() async throws {
         try await withShop { shop in
             var smuggled: Connection?

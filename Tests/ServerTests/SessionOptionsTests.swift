@@ -29,6 +29,7 @@ private func settings(_ session: Session) async throws -> Settings {
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
 @Suite(.timeLimit(.minutes(5))) struct `Options of a transaction` {
+    /// S16 M20.
     @Test func `are in force in it and gone after it`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withTransaction(
@@ -49,6 +50,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// S05.
     @Test(arguments: IsolationLevel.allCases)
     func `give it every isolation level`(level: IsolationLevel) async throws {
         try await withShop(one) { shop in
@@ -72,6 +74,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// K24 M26.
     @Test func `of a session hold for all of its transactions, over those of the engine`() async throws {
         let ofEngine = SessionOptions(
             isolationLevel: .repeatableRead, statementTimeout: .seconds(20), lockTimeout: .seconds(21),
@@ -101,6 +104,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// K192.
     @Test func `are gone for the next borrower of the connection`() async throws {
         try await withShop(one) { shop in
             let options = SessionOptions(statementTimeout: .seconds(5), locals: ["app.tenant": "7"])

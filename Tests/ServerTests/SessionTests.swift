@@ -7,6 +7,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A session` {
+    /// K01 M08 M09.
     @Test func `keeps what was committed and nothing else`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -22,6 +23,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// K06 M10 K185.
     @Test func `hands the user's own error through unchanged and rolls back`() async throws {
         try await withShop { shop in
             let error = try await failure {
@@ -35,6 +37,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// K185.
     @Test func `hands the user's own error through where the rollback fails too`() async throws {
         try await withShop { shop in
             let error = try await failure {
@@ -49,6 +52,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// M05.
     @Test func `is rolled back while another one commits`() async throws {
         try await withShop { shop in
             let rolledBack = try await shop.whileLocked {
@@ -71,6 +75,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// M01 K02 M17.
     @Test func `borrows at its first statement and gives the connection home at commit`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in
@@ -91,6 +96,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// M05 M28.
     @Test func `sees its own uncommitted work, and others do not`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
@@ -103,6 +109,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// K02 M22.
     @Test func `in the manual form begins, commits, rolls back and closes`() async throws {
         try await withShop { shop in
             let session = shop.engine.makeSession()
@@ -120,6 +127,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// T04.
     @Test func `that is dropped is rolled back and reported with the place where it was made`() async throws {
         try await withShop { shop in
             func forget() async throws {
@@ -176,6 +184,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `A transaction's end` {
+    /// K12 M13.
     @Test func `by hand inside its scope lets nothing follow`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
@@ -194,6 +203,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// M16 P229 P230.
     @Test func `closes the session that a scope has handed out`() async throws {
         try await withShop { shop in
             var smuggled: Session?
@@ -209,6 +219,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// K20 K182.
     @Test func `is an error where a deferred constraint is broken`() async throws {
         try await withShop { shop in
             try await shop.witness.execute(

@@ -5,6 +5,7 @@ import Testing
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
 @Suite(.timeLimit(.minutes(5))) struct `A prepared statement` {
+    /// L194.
     @Test func `whose table has changed is prepared anew, unseen`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
@@ -23,6 +24,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// L194.
     @Test func `whose table changes in mid-transaction is the server's error, and the next transaction works`()
         async throws
     {
@@ -45,6 +47,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// L201.
     @Test(arguments: ["DISCARD ALL", "DEALLOCATE ALL"])
     func `that somebody has dropped is prepared anew, unseen`(command: String) async throws {
         try await withShop(one) { shop in
@@ -71,6 +74,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// L202 L197.
     @Test func `makes room for others when there are too many`() async throws {
         try await withShop(one, statementCacheSize: 4) { shop in
             for number in 1...20 {
@@ -98,6 +102,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 
 @Suite(.timeLimit(.minutes(5))) struct `A server that hangs` {
     /// Every process of the server is stopped where it stands: sockets stay open, and nothing answers.
+    /// The catalogue's gap: SIGSTOP.
     @Test func `is left when the statement's time is up, and used again when it goes on`() async throws {
         try await withServer { server in
             let options = SessionOptions(statementTimeout: .milliseconds(300))

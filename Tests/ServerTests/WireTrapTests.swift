@@ -54,6 +54,7 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// G116.
     @Test func `goes there and comes back in one flight`() async throws {
         let bytes = noise(50 * megabyte)
         try await withShop(one) { shop in
@@ -65,6 +66,7 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// M212.
     @Test func `goes there and comes back in TLS records`() async throws {
         try await withServer(ssl: true) { server in
             let engine = try Engine(Engine.Configuration(url: server.url, pool: one))
@@ -94,6 +96,7 @@ private func noise(_ count: Int) -> [UInt8] {
 }
 
 @Suite(.timeLimit(.minutes(5))) struct `TLS` {
+    /// H146 H145.
     @Test func `is checked against the certificate and the name`() async throws {
         try await withServer(ssl: true) { server in
             let certificate = try #require(server.certificateFile)
@@ -112,6 +115,7 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// G128.
     @Test func `that is cut is a lost connection`() async throws {
         try await withServer(ssl: true) { server in
             let proxy = try await FaultProxy.start(to: server.url)
@@ -239,6 +243,7 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// N221.
     @Test func `are refused where they are one more, and nothing is sent`() async throws {
         try await withShop(one, behindProxy: true) { shop in
             let error = try await failure { try await shop.engine.execute(query(65_536)) }

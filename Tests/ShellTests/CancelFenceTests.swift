@@ -23,6 +23,7 @@ import Testing
         }
     }
 
+    /// J170.
     @Test func `that arrives late does not hit the next statement`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("SELECT 13"), .hold, times: 1)
@@ -37,6 +38,7 @@ import Testing
         }
     }
 
+    /// J168.
     @Test func `whose connection the server never closes costs the connection and is bounded`() async throws {
         try await withWarmEngine { server, engine in
             server.keepCancelConnectionsOpen()
@@ -50,6 +52,7 @@ import Testing
         }
     }
 
+    /// J173.
     @Test func `that nobody hears costs the connection and is bounded`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("SELECT 13"), .hold, times: 1)

@@ -68,6 +68,7 @@ private struct NotToday: Error {}
         }
     }
 
+    /// Q09.
     @Test func `of first connects runs once, however many connect, and others wait for it`() async throws {
         let running = Atomic<Int>(0)
         let diary = Diary(first: { connection in
@@ -114,6 +115,7 @@ private struct NotToday: Error {}
         }
     }
 
+    /// G118 H150.
     @Test func `of connects that throws loses that connection and fails nobody who can wait`() async throws {
         let refusals = Atomic<Int>(0)
         let diary = Diary(each: { _ in
@@ -201,6 +203,7 @@ private struct NotToday: Error {}
         }
     }
 
+    /// P234.
     @Test func `hears of a connection that is lent for long, once, with its place and its last statement`() async throws
     {
         let diary = Diary()

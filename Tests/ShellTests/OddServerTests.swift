@@ -30,6 +30,7 @@ import Testing
         }
     }
 
+    /// G105.
     @Test func `with a FATAL between CommandComplete and ReadyForQuery executes nothing twice`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("INSERT"), .okThenClose(ServerBytes.fatal("57P01")), times: 1)
@@ -88,6 +89,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(2))) struct `A server that speaks out of turn` {
+    /// G110.
     @Test func `and opens a transaction that nobody began has it rolled back before the next caller`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("SELECT 13"), .okLeaving(status: UInt8(ascii: "T")), times: 1)
@@ -129,6 +131,7 @@ import Testing
         }
     }
 
+    /// O222.
     @Test func `with notifications between two answers does not lose them`() async throws {
         try await withWarmEngine { server, engine in
             let noise = ServerBytes.notification("orders", "x") + ServerBytes.parameterStatus("TimeZone", "Mars")
@@ -143,6 +146,7 @@ import Testing
         }
     }
 
+    /// M209.
     @Test func `and wants COPY data after a SELECT is told goodbye`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("SELECT 13"), .only(ServerBytes.copyInResponse), times: 1)
@@ -208,6 +212,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(2))) struct `A login` {
+    /// H152.
     @Test func `refused for want of connections is tried again until there is one`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.connect, .fatal("53300"), times: 4)
@@ -218,6 +223,7 @@ import Testing
         }
     }
 
+    /// H141 H142.
     @Test func `refused after the password was rotated is the error, and the next credentials heal it`() async throws {
         try await withServer { server in
             let passwords = Journal<String>()

@@ -21,6 +21,7 @@ import Testing
         return result
     }
 
+    /// H153.
     @Test func `is asked by one at a time, less and less often, and used again within a step`() async throws {
         let options = PoolOptions(size: 5, maxOverflow: 5, checkoutTimeout: .milliseconds(200))
         try await withWarmEngine(options) { server, engine in
@@ -50,6 +51,7 @@ import Testing
         }
     }
 
+    /// G121.
     @Test func `is named, with its reason, to whoever waited in vain`() async throws {
         let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .milliseconds(300))
         try await withWarmEngine(options) { server, engine in
