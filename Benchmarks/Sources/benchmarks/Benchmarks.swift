@@ -8,7 +8,7 @@ import PostgresSessionsTesting
 @main
 struct Benchmarks {
     static let usage = """
-        usage: benchmarks [--rounds N] [--seconds S] [--only select|checkout|transaction]… [--check]
+        usage: benchmarks [--rounds N] [--seconds S] [--only select|checkout|transaction|cancellation]… [--check]
           --check   exit with status 2 when a target is missed
         """
 

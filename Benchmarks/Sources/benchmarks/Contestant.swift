@@ -12,6 +12,8 @@ enum Contestant: String, CaseIterable {
     case blockingTransaction = "blocking-transaction"
     case engineCheckout = "engine-checkout"
     case bareCheckout = "bare-checkout"
+    case calmLoad = "calm-load"
+    case cancelledLoad = "cancelled-load"
 
     /// Runs in this process.
     func measure(_ task: EngineContestant) async throws -> Measurement {
@@ -19,6 +21,8 @@ enum Contestant: String, CaseIterable {
         case .engineSelect: try await task.select()
         case .engineTransaction: try await task.transaction()
         case .engineCheckout: try await task.checkout()
+        case .calmLoad: try await task.load(cancelling: false)
+        case .cancelledLoad: try await task.load(cancelling: true)
         case .bareCheckout:
             try await BarePool.checkout(
                 clients: task.clients, connections: task.connections, seconds: task.seconds,

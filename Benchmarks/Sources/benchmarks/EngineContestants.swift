@@ -8,7 +8,7 @@ struct EngineContestant {
     var accounts: Int
     var seconds: Double
 
-    private func withEngine(_ body: (Engine) async throws -> Measurement) async throws -> Measurement {
+    func withEngine(_ body: (Engine) async throws -> Measurement) async throws -> Measurement {
         let options = PoolOptions(size: connections, maxOverflow: 0, minimumIdle: connections)
         let engine = try Engine(Engine.Configuration(url: url, pool: options))
         try await engine.warmUp()

@@ -6,13 +6,19 @@ struct Measurement {
     var wallNanoseconds: Double
     /// User and system time of the client process alone.
     var cpuNanoseconds: Double
+    /// Statements that were cancelled on the way.
+    var cancelled = 0
+    /// Connections opened after the pool was full for the first time.
+    var reconnects = 0
 
     var perSecond: Double { Double(operations) / wallNanoseconds * 1e9 }
     var wallPerOperation: Double { wallNanoseconds / Double(operations) }
     var cpuPerOperation: Double { cpuNanoseconds / Double(operations) }
 
     /// As a contestant's process hands it to the runner.
-    var line: String { "measured \(operations) \(Int(wallNanoseconds)) \(Int(cpuNanoseconds))" }
+    var line: String {
+        "measured \(operations) \(Int(wallNanoseconds)) \(Int(cpuNanoseconds)) \(cancelled) \(reconnects)"
+    }
 
     init(operations: Int, wallNanoseconds: Double, cpuNanoseconds: Double) {
         self.operations = operations
@@ -23,8 +29,9 @@ struct Measurement {
     init?(output: String) {
         guard let line = output.split(separator: "\n").last(where: { $0.hasPrefix("measured ") }) else { return nil }
         let numbers = line.split(separator: " ").dropFirst().compactMap { Double($0) }
-        guard numbers.count == 3, numbers[0] > 0 else { return nil }
+        guard numbers.count == 5, numbers[0] > 0 else { return nil }
         self.init(operations: Int(numbers[0]), wallNanoseconds: numbers[1], cpuNanoseconds: numbers[2])
+        (cancelled, reconnects) = (Int(numbers[3]), Int(numbers[4]))
     }
 }
 

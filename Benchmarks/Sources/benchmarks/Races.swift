@@ -5,6 +5,8 @@ extension Race {
     static let pipelined = "libpq pipelined"
     static let blocking = "libpq blocking"
     static let bare = "lock + queue"
+    static let calm = "calm"
+    static let storm = "cancelled"
 
     /// Who is who, printed above the tables.
     static let legend = """
@@ -14,6 +16,7 @@ extension Race {
           libpq pipelined   the same; BEGIN and SELECT in one flight by hand, then COMMIT: 2 flights
           libpq blocking    the same; BEGIN, SELECT, COMMIT one after the other: 3 flights
           lock + queue      Swift: a mutex, a list and a queue of continuations; no deadline, no cancellation, no health
+          calm, cancelled   this library, 64 tasks, pool of 8, statements of 2 ms; every tenth is cancelled in the server
         """
 
     static let select = Race(
@@ -56,6 +59,29 @@ extension Race {
             unit: .cycles,
             targets: tasks == 1 ? [uncontended] : [])
     }
+
+    /// Counted are the nine statements in ten that nobody cancels.
+    static let cancellation = Race(
+        name: "cancellation",
+        title: "Cancellation storm: 64 tasks, 8 connections, one statement in ten cancelled; the others' throughput",
+        entrants: [
+            Entrant(label: calm, contestant: .calmLoad, clients: 64),
+            Entrant(label: storm, contestant: .cancelledLoad, clients: 64),
+        ],
+        references: [calm],
+        targets: [
+            Target(sentence: "the others' throughput at least 0.8 × the same load without cancellations") {
+                $0.ratio(storm, to: calm, \.perSecond) >= 0.8
+            } value: {
+                $0.ratio(storm, to: calm, \.perSecond).times
+            },
+            Target(sentence: "fewer reconnects than one in a hundred cancelled statements") {
+                $0.median(storm) { Double($0.reconnects) } <= $0.median(storm) { Double($0.cancelled) } / 100
+            } value: {
+                let cancelled = Int($0.median(storm) { Double($0.cancelled) })
+                return "\(Int($0.median(storm) { Double($0.reconnects) })) for \(cancelled) cancelled"
+            },
+        ])
 
     static func transaction(over distance: String) -> Race {
         Race(
