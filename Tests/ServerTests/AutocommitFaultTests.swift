@@ -4,7 +4,7 @@ import Testing
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `An autocommit statement whose connection ends` {
+@Suite(.timeLimit(.minutes(30))) struct `An autocommit statement whose connection ends` {
     /// Cut at each byte of its flight, there and back: it is done once or not at all, and whoever is told knows no more.
     /// J25.
     @Test(arguments: [FaultProxy.Direction.toServer, .toClient])
@@ -65,7 +65,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Tasks on the engine's executor` {
+@Suite(.timeLimit(.minutes(30))) struct `Tasks on the engine's executor` {
     @Test func `commit, roll back and are cancelled as anywhere else`() async throws {
         try await withShop(PoolOptions(size: 4, maxOverflow: 0)) { shop in
             try await withTaskExecutorPreference(shop.engine.executor) {

@@ -20,12 +20,14 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     return tasks
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A checkout` {
+@Suite(.timeLimit(.minutes(30))) struct `A checkout` {
     @Test func `that times out says the numbers of that moment`() async throws {
-        try await withShop(pool(2, timeout: .milliseconds(100))) { shop in
+        try await withShop(pool(2)) { shop in
             try await shop.engine.withConnection { _ in
                 try await shop.engine.withConnection { _ in
-                    let error = try await failure { try await shop.engine.execute("SELECT 1") }
+                    let error = try await failure {
+                        try await shop.engine.withConnection(checkoutTimeout: .milliseconds(100)) { _ in }
+                    }
                     guard case EngineError.checkoutTimedOut(let then) = error else { throw error }
                     #expect(then.size == 2 && then.leased == 2 && then.idle == 0)
                     #expect("\(error)".contains("pool 2+0") && "\(error)".contains("2 leased"))
@@ -79,11 +81,13 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     }
 
     @Test func `overflows to the limit and no further, and the overflow closes when it comes back`() async throws {
-        try await withShop(PoolOptions(size: 1, maxOverflow: 2, checkoutTimeout: .milliseconds(200))) { shop in
+        try await withShop(PoolOptions(size: 1, maxOverflow: 2)) { shop in
             try await shop.engine.withConnection { _ in
                 try await shop.engine.withConnection { _ in
                     try await shop.engine.withConnection { _ in
-                        let fourth = await outcome { try await shop.engine.execute("SELECT 1") }
+                        let fourth = await outcome {
+                            try await shop.engine.withConnection(checkoutTimeout: .milliseconds(200)) { _ in }
+                        }
                         #expect(fourth == .checkoutTimedOut)
                         #expect(shop.engine.statistics.leased == 3)
                     }
@@ -104,7 +108,7 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `An engine at run time` {
+@Suite(.timeLimit(.minutes(30))) struct `An engine at run time` {
     @Test func `is warm after warming up, and pings`() async throws {
         try await withShop(PoolOptions(size: 4, maxOverflow: 0, minimumIdle: 3)) { shop in
             try await shop.engine.warmUp()
@@ -213,7 +217,7 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Shutting an engine down` {
+@Suite(.timeLimit(.minutes(30))) struct `Shutting an engine down` {
     @Test func `refuses new work and may be said twice`() async throws {
         try await withShop { shop in
             try await shop.engine.execute("SELECT 1")

@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A COMMIT without an answer` {
+@Suite(.timeLimit(.minutes(30))) struct `A COMMIT without an answer` {
     private func commit(_ shop: Shop, retry: RetryPolicy = .never, fault: @Sendable (FaultProxy) -> Void) async throws
         -> (any Error, runs: Int)
     {
@@ -74,7 +74,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `An opening flight` {
+@Suite(.timeLimit(.minutes(30))) struct `An opening flight` {
     /// The flight is cut at each of its bytes, on its way there and on its way back. Nothing is seen, nothing is done twice.
     @Test(arguments: [FaultProxy.Direction.toServer, .toClient])
     func `that is cut at any byte is sent again, and its work is done once`(direction: FaultProxy.Direction)

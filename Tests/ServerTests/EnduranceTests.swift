@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Connections that are ended all the time` {
+@Suite(.timeLimit(.minutes(30))) struct `Connections that are ended all the time` {
     /// Transfers between accounts while an administrator ends every backend, and the network every connection, again and
     /// again. T14 too: nobody gets a dead connection twice, and the counters are at rest at the end.
     @Test func `leave the sum of the accounts exact, each acknowledged transfer in, and the pool whole`() async throws {
@@ -94,7 +94,7 @@ private struct Bank {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A server with five connections` {
+@Suite(.timeLimit(.minutes(30))) struct `A server with five connections` {
     /// 53300 again and again: those who get in serve everybody, and nobody is told.
     @Test func `serves two pools that want twenty`() async throws {
         try await withServer(settings: ["max_connections": "5", "superuser_reserved_connections": "0"]) { server in

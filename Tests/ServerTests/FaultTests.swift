@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A connection that ends while it is idle` {
+@Suite(.timeLimit(.minutes(30))) struct `A connection that ends while it is idle` {
     @Test func `is replaced unseen, however many end`() async throws {
         try await withShop(PoolOptions(size: 8, maxOverflow: 0)) { shop in
             try await fill(shop, 8)
@@ -70,7 +70,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A connection that ends in a transaction` {
+@Suite(.timeLimit(.minutes(30))) struct `A connection that ends in a transaction` {
     /// J01 K190.
     @Test func `is an error, and the session goes on after a rollback`() async throws {
         try await withShop { shop in

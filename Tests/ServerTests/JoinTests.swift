@@ -69,7 +69,7 @@ private struct Join: CustomStringConvertible {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A session on a lent connection` {
+@Suite(.timeLimit(.minutes(30))) struct `A session on a lent connection` {
     /// P01, P02, P04, P05, P06, P09, P12
     @Test(arguments: JoinTransactionMode.allCases)
     func `stands to the transaction that is open as its mode says`(mode: JoinTransactionMode) async throws {
@@ -200,7 +200,7 @@ private struct Item: Codable, Table {
     var name: String
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A connection that is lent to a session` {
+@Suite(.timeLimit(.minutes(30))) struct `A connection that is lent to a session` {
     @Test func `is not usable meanwhile, and is its holder's afterwards`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { connection in

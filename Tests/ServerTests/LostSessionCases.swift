@@ -6,7 +6,7 @@ import Testing
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `A session whose connection is lost` {
+@Suite(.timeLimit(.minutes(30))) struct `A session whose connection is lost` {
     @Test func `J01 J02 J13 J14 J17 J18: says so to everything until a rollback, as often as it happens`() async throws
     {
         try await withShop(one) { shop in
@@ -129,7 +129,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A session after an error` {
+@Suite(.timeLimit(.minutes(30))) struct `A session after an error` {
     @Test func `M14 N01: is told the first error's code however often it asks, and goes on after a rollback`()
         async throws
     {

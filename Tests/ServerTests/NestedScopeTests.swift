@@ -11,7 +11,7 @@ private func sellOut(_ session: Session) async throws {
     throw OutOfStock()
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A savepoint` {
+@Suite(.timeLimit(.minutes(30))) struct `A savepoint` {
     /// L01 L02 L08 L13.
     @Test func `that is rolled back to leaves the work around it`() async throws {
         try await withShop { shop in
@@ -164,7 +164,7 @@ private func sellOut(_ session: Session) async throws {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A nested transaction` {
+@Suite(.timeLimit(.minutes(30))) struct `A nested transaction` {
     @Test func `is a savepoint in the outer one`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in

@@ -6,7 +6,7 @@ import Testing
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of broken connections` {
+@Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of broken connections` {
     @Test func `G113: a row that cannot be read gives the connection home`() async throws {
         try await withShop(one) { shop in
             for _ in 1...3 {
@@ -62,7 +62,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of cancellation` {
+@Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of cancellation` {
     @Test func `J174: one of five that run is cancelled, and four end as they would`() async throws {
         try await withShop(PoolOptions(size: 5, maxOverflow: 0)) { shop in
             let tasks = try await shop.whileLocked {
@@ -113,7 +113,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of pipelines and COPY` {
+@Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of pipelines and COPY` {
     @Test func `M205 M206: an error in the middle of a batch is told, and the next flight works`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withSession { session in
@@ -179,7 +179,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Peers' scenarios of notifications` {
+@Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of notifications` {
     @Test func `O224 O226: a listener whose connection ends hears of the gap, once, and goes on listening`()
         async throws
     {

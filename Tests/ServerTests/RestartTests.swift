@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A server that restarts` {
+@Suite(.timeLimit(.minutes(30))) struct `A server that restarts` {
     @Test(arguments: [TemporaryPostgres.ShutdownMode.fast, .immediate])
     func `between two units of work is not noticed`(mode: TemporaryPostgres.ShutdownMode) async throws {
         try await withServer { server in

@@ -14,7 +14,7 @@ private func flights(
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `The number of round trips` {
+@Suite(.timeLimit(.minutes(30))) struct `The number of round trips` {
     @Test func `is two for a transaction of one statement`() async throws {
         let count = try await flights { engine in
             let answer = try await engine.withTransaction { session in

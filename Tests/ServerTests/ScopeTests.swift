@@ -4,7 +4,7 @@ import Testing
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `A scope with a timeout` {
+@Suite(.timeLimit(.minutes(30))) struct `A scope with a timeout` {
     @Test func `ends the statement that goes beyond it`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withSession { session in
@@ -54,7 +54,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `An advisory lock` {
+@Suite(.timeLimit(.minutes(30))) struct `An advisory lock` {
     @Test func `keeps others out for as long as its transaction`() async throws {
         try await withShop { shop in
             let key = Int64(1_000_000 + shop.number)
@@ -77,7 +77,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A prepared transaction` {
+@Suite(.timeLimit(.minutes(30))) struct `A prepared transaction` {
     private func withPreparing(_ body: (Shop) async throws -> Void) async throws {
         try await withServer(settings: ["max_prepared_transactions": "4"]) { server in
             try await withShop(server: server, body)
@@ -108,7 +108,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `The outcome of a COMMIT without an answer` {
+@Suite(.timeLimit(.minutes(30))) struct `The outcome of a COMMIT without an answer` {
     @Test(arguments: [FaultProxy.Direction.toClient, .toServer])
     func `is told by the server where the transaction was tracked`(lost: FaultProxy.Direction) async throws {
         try await withShop(session: SessionOptions(tracksOutcome: true), behindProxy: true) { shop in

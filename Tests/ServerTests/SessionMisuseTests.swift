@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `A session in two hands` {
+@Suite(.timeLimit(.minutes(30))) struct `A session in two hands` {
     /// Q04 P228.
     @Test func `refuses the second while the first is in, and sends nothing`() async throws {
         try await withShop { shop in
@@ -74,7 +74,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A raw connection` {
+@Suite(.timeLimit(.minutes(30))) struct `A raw connection` {
     /// S12.
     @Test func `commits each statement by itself`() async throws {
         try await withShop { shop in

@@ -28,7 +28,7 @@ private func settings(_ session: Session) async throws -> Settings {
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `Options of a transaction` {
+@Suite(.timeLimit(.minutes(30))) struct `Options of a transaction` {
     /// S16 M20.
     @Test func `are in force in it and gone after it`() async throws {
         try await withShop(one) { shop in
@@ -148,9 +148,9 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A timeout` {
+@Suite(.timeLimit(.minutes(30))) struct `A timeout` {
     @Test func `of the statement ends it and says so`() async throws {
-        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(100))) { shop in
+        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(500))) { shop in
             let autocommit = await outcome { try await shop.engine.execute("SELECT pg_sleep(60)") }
             #expect(autocommit == .statementTimedOut)
             try await shop.engine.withSession { session in

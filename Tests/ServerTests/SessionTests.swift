@@ -6,7 +6,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
     try await session.execute("INSERT INTO items VALUES (\(id), \(name))")
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A session` {
+@Suite(.timeLimit(.minutes(30))) struct `A session` {
     /// K01 M08 M09.
     @Test func `keeps what was committed and nothing else`() async throws {
         try await withShop { shop in
@@ -183,7 +183,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A transaction's end` {
+@Suite(.timeLimit(.minutes(30))) struct `A transaction's end` {
     /// K12 M13.
     @Test func `by hand inside its scope lets nothing follow`() async throws {
         try await withShop { shop in

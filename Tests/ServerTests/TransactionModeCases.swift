@@ -6,7 +6,7 @@ import Testing
 
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
-@Suite(.timeLimit(.minutes(5))) struct `Two-phase commit` {
+@Suite(.timeLimit(.minutes(30))) struct `Two-phase commit` {
     private func withPreparing(_ body: (Shop) async throws -> Void) async throws {
         try await withServer(settings: ["max_prepared_transactions": "4"]) { server in
             try await withShop(one, server: server, body)
@@ -75,7 +75,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `The isolation level` {
+@Suite(.timeLimit(.minutes(30))) struct `The isolation level` {
     private func level(_ session: Session) async throws -> String {
         try await session.query("SHOW transaction_isolation", as: String.self).one()
     }
@@ -145,7 +145,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `What a connection remembers of its server` {
+@Suite(.timeLimit(.minutes(30))) struct `What a connection remembers of its server` {
     @Test func `T08 L196: does not keep it from a type that was made anew`() async throws {
         try await withShop(one) { shop in
             try await shop.witness.execute("CREATE TYPE mood AS ENUM ('sad', 'glad')")

@@ -1,7 +1,7 @@
 import PostgresSessions
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct `A cancel request` {
+@Suite(.timeLimit(.minutes(15))) struct `A cancel request` {
     /// Starts the statement, cancels it when the server runs it, and returns its task.
     private func cancelled(_ number: Int, _ server: ScriptedServer, _ engine: Engine) async throws -> Task<
         Int, any Error

@@ -71,7 +71,8 @@ private struct Lane {
 
     /// Returns where callers were cancelled.
     func run(_ passages: some Sequence<Passage>) async throws -> [Gap] {
-        try await engine.warmUp()
+        // All lanes begin at once: on a slow machine the connect's deadline may pass.
+        try await retrying { try await engine.warmUp() }
         for passage in passages { try await run(passage) }
         await engine.shutdown(grace: .seconds(1))
         try await eventually("\(server.open) sockets are left after the shutdown") { server.open == 0 }
@@ -159,7 +160,7 @@ private struct Lane {
     }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct `A caller that is cancelled in any gap` {
+@Suite(.serialized, .timeLimit(.minutes(15))) struct `A caller that is cancelled in any gap` {
     @Test func `leaks nothing, whatever the server does at any stage`() async throws {
         let passages = Passage.all
         #expect(passages.count == 6 * 1024)

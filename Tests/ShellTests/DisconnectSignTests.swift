@@ -2,7 +2,7 @@ import PostgresSessions
 import Testing
 
 /// What the server's codes say about its connections: the fault policy, line by line.
-@Suite(.timeLimit(.minutes(2))) struct `A connection whose server says` {
+@Suite(.timeLimit(.minutes(15))) struct `A connection whose server says` {
     private static let two = PoolOptions(size: 2, maxOverflow: 0, checkoutTimeout: .seconds(10), minimumIdle: 2)
     static let ends = ["57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "08000", "08003", "08006", "08P01"]
 

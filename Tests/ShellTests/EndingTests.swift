@@ -4,7 +4,7 @@ import Testing
 private struct Broken: Error {}
 
 /// SQLAlchemy's cases of a transaction's end, by the words that reach the server: each is said once, or not at all.
-@Suite(.timeLimit(.minutes(2))) struct `What ends a transaction` {
+@Suite(.timeLimit(.minutes(15))) struct `What ends a transaction` {
     private func ends(_ server: ScriptedServer) -> [String] {
         server.statements.filter { ["COMMIT", "ROLLBACK"].contains($0) }
     }

@@ -3,7 +3,7 @@ import Testing
 
 // What a real server cannot be made to do on demand. Each ends with the pool serving the next caller.
 
-@Suite(.timeLimit(.minutes(2))) struct `A server that breaks off` {
+@Suite(.timeLimit(.minutes(15))) struct `A server that breaks off` {
     @Test func `after COMMIT and before its answer leaves an unknown outcome`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("COMMIT"), .hold, times: 1)
@@ -74,7 +74,7 @@ import Testing
         try await withServer { server in
             let engine = try Engine(
                 Engine.Configuration(
-                    url: server.url, pool: one, session: SessionOptions(statementTimeout: .milliseconds(100))))
+                    url: server.url, pool: one, session: SessionOptions(statementTimeout: .milliseconds(500))))
             let half = Array(ServerBytes.dataRow(7, isBinary: true).dropLast(2))
             server.on(.statement("SELECT 13"), .only(half), times: 1)
             let start = ContinuousClock.now
@@ -88,7 +88,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A server that speaks out of turn` {
+@Suite(.timeLimit(.minutes(15))) struct `A server that speaks out of turn` {
     /// G110.
     @Test func `and opens a transaction that nobody began has it rolled back before the next caller`() async throws {
         try await withWarmEngine { server, engine in
@@ -211,7 +211,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct `A login` {
+@Suite(.timeLimit(.minutes(15))) struct `A login` {
     /// H152.
     @Test func `refused for want of connections is tried again until there is one`() async throws {
         try await withWarmEngine { server, engine in

@@ -74,11 +74,12 @@ struct ConnectAttempt: ~Copyable {
         while true {
             if isAbandoned() { return .abandoned }
             let left = (deadline.nanoseconds - Monotonic.now.nanoseconds + 999_999) / 1_000_000
-            if left <= 0 { return .late }
             var entry = pollfd(
                 fd: PQsocket(conn), events: Int16(step == PGRES_POLLING_READING ? POLLIN : POLLOUT), revents: 0)
             guard entry.fd >= 0 else { throw failure(of: conn) }
-            if poll(&entry, 1, Int32(min(left, 100))) > 0 { return .ready }
+            // Also when the time is over: where this thread did not get to run, the answer may have been there for long.
+            if poll(&entry, 1, Int32(max(0, min(left, 100)))) > 0 { return .ready }
+            if left <= 0 { return .late }
         }
     }
 

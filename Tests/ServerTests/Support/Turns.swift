@@ -1,7 +1,8 @@
 import PostgresSessionsTesting
 import Synchronization
 
-/// How many tests talk to servers at once: a machine with two cores shall not be what makes a deadline pass.
+/// How many tests talk to servers at once: a machine with two cores shall not be what makes a deadline pass. A test's
+/// time limit counts while it waits for its turn, too; hence the suites' limits are far above what one test takes.
 private let turns = Turns(count: 4)
 
 /// Runs the body when it is its turn. Inside a turn there is no further waiting.
