@@ -25,8 +25,8 @@ package struct PoolConfiguration: Hashable, Sendable {
         package var cold: Int
         /// While some are open.
         package var warm: Int
-        /// When nothing has set out for this long beside open connections, one more may, while there are more waiters than
-        /// connections under way and what is returned does not serve them.
+        /// When nothing has set out or arrived beside open connections for this long, or for as long as a connect takes,
+        /// one more may, while there are more waiters than connections under way and what is returned does not serve them.
         package var patience: Int64
         /// How far the first connection ever goes ahead of the others.
         package var headStart: Int64

@@ -37,7 +37,7 @@ extension PoolStateMachine {
         if slots.usable == 0 { return coldDecision }
         if restEnds > now, !wantsBackgroundConnection, waiters.urgent.count == 0 { return .later(restEnds) }
         if slots.coming < max(1, growth.warm) { return .connect }
-        return later(than: lastDeparture + growth.patience)
+        return later(than: max(lastDeparture, lastArrival) + patience)
     }
 
     /// The first connection ever goes a little ahead: where the password is wrong, one failed login is enough.
@@ -98,6 +98,7 @@ extension PoolStateMachine {
         }
         slots[index].expiresAt = drawExpiry()
         outage = nil
+        (lastArrival, connectTime) = (now, now - slots[index].since)
         let before = checkouts
         settle(index, &effects)
         crowd.checkouts += checkouts - before

@@ -10,9 +10,12 @@ struct Crowd: Hashable, Sendable {
 // When the pool does not conclude that connections are missing, although somebody waits: what is there serves the queue,
 // or the machine is so short of processor time that nothing can be concluded. A clock alone cannot tell these from want.
 extension PoolStateMachine {
+    /// Not shorter than a connect takes: where that is slow, so may be the work.
+    var patience: Int64 { max(configuration.growth.patience, min(connectTime, configuration.growth.stall)) }
+
     /// Growth waits for the end of one patience, or of the crowd that waits now.
     mutating func rest() {
-        restEnds = now + configuration.growth.patience
+        restEnds = now + patience
         lookAtCrowd()
     }
 

@@ -36,13 +36,15 @@ import Testing
         #expect(lively.grantTimes[50].map { $0 - start <= .milliseconds(200) } == true)
     }
 
-    @Test(arguments: [10, 20, 30, 40] as [Int64])
-    func `opens at most six for such a spike also where each request takes many times as long`(hold: Int64) {
+    @Test(arguments: [(150, 10), (150, 20), (150, 30), (150, 40), (400, 100), (900, 200)] as [(Int64, Int64)])
+    func `opens at most six for such a spike also where everything takes many times as long`(
+        connect: Int64, hold: Int64
+    ) {
         // A machine that is starved of processor time: the work is the same, and the clock goes on beside it.
         let configuration = PoolConfiguration(size: 10, maxOverflow: 40)
-        var lively = LivelyPool(configuration, connectTime: .milliseconds(150), holdTime: .milliseconds(hold))
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(connect), holdTime: .milliseconds(hold))
         lively.request(1...50)
-        lively.run(for: .seconds(2))
+        lively.run(for: .seconds(5))
         #expect(lively.pool.grantOrder == Array(1...50))
         #expect(lively.pool.snapshot.opened <= 6)
     }
