@@ -65,6 +65,7 @@ extension PoolStateMachine {
             close(Int(slots.oldestIdle), .overCapacity, &effects)
         }
         finishWarmUpIfTargetShrank(&effects)
+        forgetCrowd()
         grow(&effects)
     }
 

@@ -147,9 +147,10 @@ private struct Lane {
         }
     }
 
-    /// The server is well; the back-off after its last refusal may not be over.
+    /// The server is well; the back-off after its last refusal may not be over, and on a machine that is busy with all the
+    /// lanes the engine's short deadlines may pass.
     private func retrying<R>(_ body: () async throws -> R) async throws -> R {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while true {
             do {
                 return try await body()
