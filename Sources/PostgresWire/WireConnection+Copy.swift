@@ -46,20 +46,28 @@ extension WireConnection {
         return try await endCopy(limits)
     }
 
-    /// The next row of a COPY TO STDOUT, or nil after the last; `body` reads it before it is freed.
-    package func nextCopyRow<R>(
-        _ limits: FlightLimits, _ body: (UnsafeRawBufferPointer) -> R
-    ) async throws(WireError) -> R? {
+    package enum CopyMessage: Sendable { case taken, pending, end }
+
+    /// The next message of a COPY TO STDOUT, if it has arrived; `body` reads it before it is freed.
+    package func takeCopyMessage(_ body: (UnsafeRawBufferPointer) -> Void) -> CopyMessage {
+        var buffer: UnsafeMutablePointer<CChar>?
+        let length = PQgetCopyData(conn, &buffer, 1)
+        if length == 0 { return .pending }
+        guard length > 0, let buffer else { return .end }
+        defer { PQfreemem(buffer) }
+        body(UnsafeRawBufferPointer(start: buffer, count: Int(length)))
+        return .taken
+    }
+
+    /// As above, and waits for it. Not after the end.
+    package func nextCopyMessage(
+        _ limits: FlightLimits, _ body: (UnsafeRawBufferPointer) -> Void
+    ) async throws(WireError) -> CopyMessage {
         while true {
-            var buffer: UnsafeMutablePointer<CChar>?
-            let length = PQgetCopyData(conn, &buffer, 1)
-            if length > 0, let buffer {
-                defer { PQfreemem(buffer) }
-                return body(UnsafeRawBufferPointer(start: buffer, count: Int(length)))
-            }
-            if length < 0 { return nil }
+            let message = takeCopyMessage(body)
+            guard case .pending = message else { return message }
             try await waitForInput(limits)
-            if PQstatus(conn) == CONNECTION_BAD { return nil }  // the end says why
+            if PQstatus(conn) == CONNECTION_BAD { return .end }  // the end says why
         }
     }
 
@@ -70,7 +78,7 @@ extension WireConnection {
             let status = PQresultStatus(result.pointer)
             if status == PGRES_COPY_OUT || status == PGRES_COPY_IN {
                 // Left early: what is still coming is dropped.
-                while try await nextCopyRow(limits, { _ in true }) != nil {}
+                while case .taken = try await nextCopyMessage(limits, { _ in }) {}
                 continue
             }
             guard outcome == nil else { continue }

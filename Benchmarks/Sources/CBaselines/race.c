@@ -2,8 +2,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
+#include "clocks.h"
 #include "work.h"
 
 typedef struct {
@@ -23,19 +22,6 @@ typedef struct {
     uint64_t random;
     int64_t operations;
 } client;
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t cpu(void) {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000
-        + (int64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
-}
 
 static void pause_for(double seconds) {
     struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
@@ -75,12 +61,12 @@ static void measure(race *race, int clients, double seconds, baseline_measuremen
     if (atomic_load(&race->failed)) return;
     atomic_store(&race->phase, 1);
     pause_for(seconds / 10);
-    int64_t cpu_start = cpu(), start = now();
+    int64_t cpu_start = cpu_nanoseconds(), start = wall_nanoseconds();
     atomic_store(&race->phase, 2);
     pause_for(seconds);
     atomic_store(&race->phase, 3);
-    result->wall_nanoseconds = now() - start;
-    result->cpu_nanoseconds = cpu() - cpu_start;
+    result->wall_nanoseconds = wall_nanoseconds() - start;
+    result->cpu_nanoseconds = cpu_nanoseconds() - cpu_start;
 }
 
 int baseline_run(

@@ -25,6 +25,7 @@ struct Accounts: Sendable {
             "VACUUM ANALYZE pgbench_accounts",
         ]
         for statement in rows { try await engine.execute(statement) }
+        try await Lines.create(engine)
         await engine.shutdown()
         return accounts
     }
@@ -32,6 +33,7 @@ struct Accounts: Sendable {
     func drop(url: String) async throws {
         let engine = try Engine(Engine.Configuration(url: url, pool: PoolOptions(size: 1, maxOverflow: 0)))
         try await engine.execute("DROP TABLE pgbench_branches, pgbench_accounts")
+        try await Lines.drop(engine)
         try await engine.execute("DROP SCHEMA \(identifier: schema)")
         await engine.shutdown()
     }

@@ -8,7 +8,8 @@ import PostgresSessionsTesting
 @main
 struct Benchmarks {
     static let usage = """
-        usage: benchmarks [--rounds N] [--seconds S] [--only select|checkout|transaction|cancellation]… [--check]
+        usage: benchmarks [--rounds N] [--seconds S] [--check]
+                          [--only select|checkout|transaction|cancellation|rows|copy|batch]…
           --check   exit with status 2 when a target is missed
         """
 

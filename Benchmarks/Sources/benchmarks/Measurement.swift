@@ -10,6 +10,8 @@ struct Measurement {
     var cancelled = 0
     /// Connections opened after the pool was full for the first time.
     var reconnects = 0
+    /// The most memory that the process ever held.
+    var peakMebibytes = Stopwatch.peakMebibytes()
 
     var perSecond: Double { Double(operations) / wallNanoseconds * 1e9 }
     var wallPerOperation: Double { wallNanoseconds / Double(operations) }
@@ -17,7 +19,7 @@ struct Measurement {
 
     /// As a contestant's process hands it to the runner.
     var line: String {
-        "measured \(operations) \(Int(wallNanoseconds)) \(Int(cpuNanoseconds)) \(cancelled) \(reconnects)"
+        "measured \(operations) \(Int(wallNanoseconds)) \(Int(cpuNanoseconds)) \(cancelled) \(reconnects) \(Int(peakMebibytes))"
     }
 
     init(operations: Int, wallNanoseconds: Double, cpuNanoseconds: Double) {
@@ -29,9 +31,10 @@ struct Measurement {
     init?(output: String) {
         guard let line = output.split(separator: "\n").last(where: { $0.hasPrefix("measured ") }) else { return nil }
         let numbers = line.split(separator: " ").dropFirst().compactMap { Double($0) }
-        guard numbers.count == 5, numbers[0] > 0 else { return nil }
+        guard numbers.count == 6, numbers[0] > 0 else { return nil }
         self.init(operations: Int(numbers[0]), wallNanoseconds: numbers[1], cpuNanoseconds: numbers[2])
         (cancelled, reconnects) = (Int(numbers[3]), Int(numbers[4]))
+        peakMebibytes = numbers[5]
     }
 }
 

@@ -3,7 +3,7 @@ import Foundation
 /// PostgreSQL's own benchmark, from beside the server's binaries.
 enum PgBench {
     static func measure(_ task: EngineContestant) throws -> Measurement {
-        guard let program = find() else { throw BenchmarkError("pgbench was not found") }
+        let program = try find("pgbench")
         let arguments = [
             "-n", "-S", "-M", "prepared", "-c", "\(task.connections)", "-j", "2",
             "-T", "\(max(1, Int(task.seconds.rounded())))", task.url,
@@ -24,7 +24,7 @@ enum PgBench {
     }
 
     /// In `PATH`, where `pg_config` points, or where packages put the server; the highest version first.
-    static func find() -> String? {
+    static func find(_ name: String) throws -> String {
         let path = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin")
             .split(separator: ":").map(String.init)
         let versioned = ["/usr/lib/postgresql": "", "/usr": "pgsql-", "/opt/homebrew/opt": "postgresql"]
@@ -32,8 +32,11 @@ enum PgBench {
                 let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
                 return names.filter { $0.hasPrefix(prefix) }.map { "\(parent)/\($0)/bin" }
             }
-        return (versioned.sorted { $0.compare($1, options: .numeric) == .orderedDescending } + path)
-            .map { $0 + "/pgbench" }.first(where: FileManager.default.isExecutableFile)
+        let candidates = versioned.sorted { $0.compare($1, options: .numeric) == .orderedDescending } + path
+        guard
+            let found = candidates.map({ "\($0)/\(name)" }).first(where: FileManager.default.isExecutableFile)
+        else { throw BenchmarkError("\(name) was not found") }
+        return found
     }
 }
 

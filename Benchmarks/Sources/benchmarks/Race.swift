@@ -11,7 +11,7 @@ struct Race: Sendable {
     var unit = Unit.queries
     var targets: [Target] = []
 
-    enum Unit { case queries, cycles }
+    enum Unit { case queries, cycles, rows }
 
     struct Entrant: Sendable {
         var label: String

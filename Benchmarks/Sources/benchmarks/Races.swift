@@ -7,6 +7,13 @@ extension Race {
     static let bare = "lock + queue"
     static let calm = "calm"
     static let storm = "cancelled"
+    static let structs = "structs"
+    static let tuples = "tuples"
+    static let stream = "stream"
+    static let whole = "libpq whole"
+    static let single = "libpq single rows"
+    static let psql = "psql"
+    static let pipeline = "libpq pipeline"
 
     /// Who is who, printed above the tables.
     static let legend = """
@@ -15,6 +22,10 @@ extension Race {
           libpq threads     C, prepared and binary, a thread per connection, blocking
           libpq pipelined   the same; BEGIN and SELECT in one flight by hand, then COMMIT: 2 flights
           libpq blocking    the same; BEGIN, SELECT, COMMIT one after the other: 3 flights
+          structs, tuples   this library, one connection: `all()` of 1,000,000 rows; stream: `stream()` of the same
+          libpq whole       C: the whole result, then every value decoded; single rows: the same in single-row mode
+          psql              psql's \\copy between a file and the server, the start of the process included
+          libpq pipeline    C: BEGIN, 20,000 prepared inserts and COMMIT in one pipeline
           lock + queue      Swift: a mutex, a list and a queue of continuations; no deadline, no cancellation, no health
           calm, cancelled   this library, 64 tasks, pool of 8, statements of 2 ms; every tenth is cancelled in the server
         """
@@ -93,6 +104,59 @@ extension Race {
                 Entrant(label: blocking, contestant: .blockingTransaction),
             ],
             references: [pipelined, blocking])
+    }
+}
+
+extension Race {
+    static let rows = Race(
+        name: "rows", title: "\(Lines.count) rows of int8, text, float8, timestamptz",
+        entrants: [
+            Entrant(label: structs, contestant: .engineStructs),
+            Entrant(label: tuples, contestant: .engineTuples),
+            Entrant(label: stream, contestant: .engineStream),
+            Entrant(label: whole, contestant: .wholeRows),
+            Entrant(label: single, contestant: .singleRows),
+        ],
+        references: [whole, single], unit: .rows,
+        targets: [
+            .atLeast(0.85, "rows into structs", structs, of: whole),
+            Target(sentence: "peak memory of a stream under 64 MiB") {
+                $0.median(stream, \.peakMebibytes) < 64
+            } value: {
+                "\(Int($0.median(stream, \.peakMebibytes))) MiB"
+            },
+        ])
+
+    static let copy = Race(
+        name: "copy", title: "COPY of \(Lines.copied) rows of int8, text, float8 from memory",
+        entrants: [
+            Entrant(label: engine, contestant: .engineCopyIn), Entrant(label: psql, contestant: .psqlCopyIn),
+        ],
+        references: [psql], unit: .rows, targets: [.atLeast(1 / 1.2, "copyIn", engine, of: psql)])
+
+    static let copyOut = Race(
+        name: "copy", title: "COPY of \(Lines.copied) rows of int8, text, float8 into tuples",
+        entrants: [
+            Entrant(label: engine, contestant: .engineCopyOut), Entrant(label: psql, contestant: .psqlCopyOut),
+        ],
+        references: [psql], unit: .rows, targets: [.atLeast(1 / 1.2, "copyOut", engine, of: psql)])
+
+    static let batch = Race(
+        name: "batch", title: "\(Lines.inserted) inserts in one transaction",
+        entrants: [
+            Entrant(label: engine, contestant: .engineInserts),
+            Entrant(label: pipeline, contestant: .pipelinedInserts),
+        ],
+        references: [pipeline], unit: .rows, targets: [.atLeast(0.9, "execute(batch:)", engine, of: pipeline)])
+}
+
+extension Race.Target {
+    fileprivate static func atLeast(_ share: Double, _ what: String, _ label: String, of reference: String) -> Self {
+        Self(sentence: "\(what) at least \((share * 100).rounded() / 100) × \(reference)") {
+            $0.ratio(label, to: reference, \.perSecond) >= share
+        } value: {
+            $0.ratio(label, to: reference, \.perSecond).times
+        }
     }
 }
 

@@ -22,8 +22,14 @@ struct Report {
     }
 
     private var header: [String] {
-        let figures = race.unit == .queries ? ["per second", "CPU µs"] : ["wall ns", "CPU ns"]
+        let figures =
+            switch race.unit {
+            case .queries: ["per second", "CPU µs"]
+            case .cycles: ["wall ns", "CPU ns"]
+            case .rows: ["k rows/s", "CPU ns"]
+            }
         return ["", figures[0]] + race.references.map { "× \($0)" } + [figures[1]] + race.references.map { "× \($0)" }
+            + (race.unit == .rows ? ["peak MiB"] : [])
     }
 
     private func row(_ label: String) -> [String] {
@@ -31,6 +37,10 @@ struct Report {
         case .queries:
             return [label, "\(Int(results.median(label, \.perSecond)))"] + ratios(label, \.perSecond)
                 + [tenths(results.median(label, \.cpuPerOperation) / 1000)] + ratios(label, \.cpuPerOperation)
+        case .rows:
+            return [label, "\(Int(results.median(label, \.perSecond) / 1000))"] + ratios(label, \.perSecond)
+                + ["\(Int(results.median(label, \.cpuPerOperation)))"] + ratios(label, \.cpuPerOperation)
+                + ["\(Int(results.median(label, \.peakMebibytes)))"]
         case .cycles:
             return [label, "\(Int(results.median(label, \.wallPerOperation)))"] + ratios(label, \.wallPerOperation)
                 + ["\(Int(results.median(label, \.cpuPerOperation)))"] + ratios(label, \.cpuPerOperation)

@@ -31,6 +31,7 @@ struct Runner {
             (.select, url), (.checkout(tasks: 1), url), (.checkout(tasks: 8), url), (.checkout(tasks: 1024), url),
             (.transaction(over: "at hand"), url), (.transaction(over: "1 ms away"), proxy.url),
             (.cancellation, url),
+            (.rows, url), (.copy, url), (.copyOut, url), (.batch, url),
         ].filter { race, _ in only.isEmpty || only.contains(race.name) }
         var results = races.map { _ in Results() }
         for round in 1...rounds {

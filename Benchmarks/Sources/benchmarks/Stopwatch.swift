@@ -32,15 +32,28 @@ final class Stopwatch: Sendable {
         }
     }
 
+    static func peakMebibytes() -> Double {
+        #if canImport(Darwin)
+            Double(usage().ru_maxrss) / 1_048_576
+        #else
+            Double(usage().ru_maxrss) / 1024
+        #endif
+    }
+
     /// User and system time that this process has used.
     static func cpuNanoseconds(children: Bool = false) -> Double {
+        let usage = usage(children: children)
+        func nanoseconds(_ time: timeval) -> Double { Double(time.tv_sec) * 1e9 + Double(time.tv_usec) * 1e3 }
+        return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime)
+    }
+
+    private static func usage(children: Bool = false) -> rusage {
         var usage = rusage()
         #if canImport(Darwin)
             getrusage(children ? RUSAGE_CHILDREN : RUSAGE_SELF, &usage)
         #else
             getrusage(__rusage_who_t((children ? RUSAGE_CHILDREN : RUSAGE_SELF).rawValue), &usage)
         #endif
-        func nanoseconds(_ time: timeval) -> Double { Double(time.tv_sec) * 1e9 + Double(time.tv_usec) * 1e3 }
-        return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime)
+        return usage
     }
 }

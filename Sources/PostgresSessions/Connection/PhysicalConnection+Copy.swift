@@ -100,9 +100,11 @@ extension PhysicalConnection {
         return columns
     }
 
-    /// One message of a COPY TO STDOUT, or nil after the last. `read` sees its bytes before they are freed.
-    func nextCopied<R: Sendable>(_ limits: FlightLimits, _ read: (UnsafeRawBufferPointer) -> R) async throws -> R? {
-        try await attempt { () throws(WireError) in try await wire.nextCopyRow(limits, read) }
+    /// Waits for one message of a COPY TO STDOUT. `read` sees its bytes before they are freed.
+    func nextCopied(
+        _ limits: FlightLimits, _ read: (UnsafeRawBufferPointer) -> Void
+    ) async throws -> WireConnection.CopyMessage {
+        try await attempt { () throws(WireError) in try await wire.nextCopyMessage(limits, read) }
     }
 
     /// The end of a COPY TO STDOUT that was read to its last row.

@@ -17,6 +17,8 @@ public struct CopyOutRows<Element>: AsyncSequence {
         private var isOver = false
         /// The signature, flags and extension that come before the first row.
         private var header = 19
+        /// The row of the last message.
+        private var decoded: Result<Element, EngineError>?
 
         init(_ source: any CopySource, _ text: String, _ decoder: RowDecoder<Element>) {
             (self.source, self.text, self.decoder) = (source, text, decoder)
@@ -29,7 +31,11 @@ public struct CopyOutRows<Element>: AsyncSequence {
         public func next(isolation actor: isolated (any Actor)?) async throws -> Element? {
             guard !isOver else { return nil }
             do {
-                if let connection = source.copying, let element = try await read(connection) { return element }
+                if let connection = source.copying {
+                    while try await read(connection) {
+                        if let element = try decoded.take()?.get() { return element }
+                    }
+                }
                 isOver = true
                 try await source.finishCopyOut(text)
                 return nil
@@ -40,25 +46,27 @@ public struct CopyOutRows<Element>: AsyncSequence {
             }
         }
 
-        private func read(_ connection: PhysicalConnection) async throws -> Element? {
-            var decoded: Result<Element, EngineError>?
-            let isRow = try await connection.nextCopied(source.copyLimits) { bytes in
-                let body = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(header))
-                guard body.count > 2 else { return false }  // the trailer, -1
-                do throws(EngineError) {
-                    decoded = .success(try decoder.decode(copied: body, row: row))
-                } catch {
-                    decoded = .failure(error)
-                }
-                return true
+        /// Reads a message: most have arrived with others. False: it was the end.
+        private func read(_ connection: PhysicalConnection) async throws -> Bool {
+            var message = connection.wire.takeCopyMessage { decoded = decode($0) }
+            if case .pending = message {
+                message = try await connection.nextCopied(source.copyLimits) { decoded = decode($0) }
             }
+            if case .taken = message { return true }
+            return false
+        }
+
+        /// nil for the trailer, a count of -1.
+        private func decode(_ bytes: UnsafeRawBufferPointer) -> Result<Element, EngineError>? {
+            let body = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(header))
             header = 0
-            row += 1
-            guard isRow == true, let decoded else {
-                if isRow == false { _ = try await connection.nextCopied(source.copyLimits) { _ in true } }
-                return nil
+            if body.count == 2, body[0] == 0xFF, body[1] == 0xFF { return nil }
+            defer { row += 1 }
+            do throws(EngineError) {
+                return .success(try decoder.decode(copied: body, row: row))
+            } catch {
+                return .failure(error)
             }
-            return try decoded.get()
         }
     }
 }

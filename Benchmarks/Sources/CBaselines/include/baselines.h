@@ -24,3 +24,17 @@ typedef enum {
 int baseline_run(
     baseline_work work, const char *conninfo, int clients, int accounts, double seconds, baseline_measurement *result,
     char *error, int error_size);
+
+typedef enum {
+    /// Every row of table `lines` into a struct, the whole result at once.
+    BASELINE_READ_WHOLE,
+    /// The same, in libpq's single-row mode; nothing is kept.
+    BASELINE_READ_SINGLY,
+    /// `rows` inserts into table `copies` in one transaction, in one pipeline.
+    BASELINE_INSERT,
+} baseline_bulk_work;
+
+/// Does the work once to warm up, then again and again for `seconds`, at least once. `operations` counts rows.
+int baseline_bulk(
+    baseline_bulk_work work, const char *conninfo, int rows, double seconds, baseline_measurement *result, char *error,
+    int error_size);
