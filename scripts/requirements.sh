@@ -97,3 +97,9 @@ require_server() {
 require_openssl() {
     command -v openssl >/dev/null 2>&1 || install_packages openssl openssl openssl openssl openssl
 }
+
+# Its Debian package starts a service of its own, on a port that tests do not use.
+require_pgbouncer() {
+    PATH=$PATH:/usr/sbin
+    command -v pgbouncer >/dev/null 2>&1 || install_packages pgbouncer pgbouncer pgbouncer pgbouncer pgbouncer
+}

@@ -64,6 +64,9 @@ struct StatementCache {
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
+    /// No two connections use the same names: behind a pooler, a name that is somebody else's must be unknown, never another
+    /// statement.
+    private let prefix = "ps" + String(UInt64.random(in: 0 ... .max), radix: 36) + "_"
     /// Names that the server still has and the cache no longer wants.
     private var discarded: [String] = []
 
@@ -87,7 +90,7 @@ struct StatementCache {
         if count >= capacity { discardOldest() }
         serial += 1
         let entry = Entry(
-            name: "ps\(serial)", text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
+            name: prefix + String(serial), text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
             next: entries[key])
         entries[key] = entry
         count += 1

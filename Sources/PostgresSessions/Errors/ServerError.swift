@@ -40,11 +40,15 @@ public struct ServerError: Error, Sendable {
         optional[.column] = column
         optional[.schema] = schema
         optional[.dataType] = dataType
+        if hint == nil && sqlState == .invalidSqlStatementName { optional[.hint] = Self.poolerHint }
         optional[.context] = context
         optional[.query] = query
         report = Report(
             sqlState: sqlState, severity: severity, message: message, optional: optional, position: position)
     }
+
+    private static let poolerHint =
+        "through a pooler in transaction mode, prepared statements do not last: configure statementCacheSize: 0"
 
     /// What kind of error this is, `.uniqueViolation`.
     public var sqlState: SQLState { report.sqlState }
