@@ -24,20 +24,24 @@ extension WireConnection {
         try queued(sent)
     }
 
-    package func queueExecute(prepared name: String, _ parameters: WireParameters) throws(WireError) {
+    package func queueExecute(prepared name: String, _ parameters: WireParameters, isBinary: Bool = true)
+        throws(WireError)
+    {
         let sent = arrays.withFilled(parameters) { arrays in
             name.withCString { name in
                 PQsendQueryPrepared(
-                    conn, name, Int32(parameters.count), arrays.values, arrays.lengths, arrays.formats, 1)
+                    conn, name, Int32(parameters.count), arrays.values, arrays.lengths, arrays.formats,
+                    isBinary ? 1 : 0)
             }
         }
         try queued(sent)
     }
 
-    package func queueExecute(text: String, _ parameters: WireParameters) throws(WireError) {
+    package func queueExecute(text: String, _ parameters: WireParameters, isBinary: Bool = true) throws(WireError) {
         let sent = arrays.withFilled(parameters) { arrays in
             PQsendQueryParams(
-                conn, text, Int32(parameters.count), arrays.types, arrays.values, arrays.lengths, arrays.formats, 1)
+                conn, text, Int32(parameters.count), arrays.types, arrays.values, arrays.lengths, arrays.formats,
+                isBinary ? 1 : 0)
         }
         try queued(sent)
     }

@@ -14,12 +14,14 @@ package final class WireServerError: Sendable {
     package let column: String?
     package let dataType: String?
     package let constraint: String?
+    /// The server's own function that reported it: the same in every language.
+    package let routine: String?
 
     /// Of our own making, in the server's name.
     package init(severity: String, message: String) {
         (self.severity, self.message, sqlState) = (severity, message, "")
         (detail, hint, position, context, schema, table, column) = (nil, nil, nil, nil, nil, nil, nil)
-        (dataType, constraint) = (nil, nil)
+        (dataType, constraint, routine) = (nil, nil, nil)
     }
 
     /// Reads the fields of an error or notice.
@@ -39,6 +41,7 @@ package final class WireServerError: Sendable {
         column = field(CPQ_DIAG_COLUMN)
         dataType = field(CPQ_DIAG_DATATYPE)
         constraint = field(CPQ_DIAG_CONSTRAINT)
+        routine = field(CPQ_DIAG_ROUTINE)
     }
 
     /// The backend ends after this.

@@ -8,8 +8,18 @@ enum ArrayForm {
     static func isBinaryArray(_ cell: SQLCell) -> Bool {
         guard cell.isBinary else { return false }
         if cell.type.element != nil { return true }
-        if cell.type.rawValue < SQLCell.firstUserDefinedType { return false }
+        if cell.type.rawValue < SQLCell.firstUserDefinedType {
+            return cell.type.name == nil && mayBeArray(cell.bytes)
+        }
         return cell.bytes.first != UInt8(ascii: "{")  // an enum's array is binary: its first byte is 0
+    }
+
+    /// Whether bytes begin as an array's do: few dimensions, a flag, and a type that exists (16 is the lowest id of one).
+    static func mayBeArray(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        func number(_ offset: Int) -> UInt32 {
+            UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        }
+        return bytes.count >= 12 && number(0) <= maximumDimensions && number(4) <= 1 && number(8) >= 16
     }
 
     static func encodeBinary<Element: SQLEncodable>(_ array: [Element], into buffer: inout SQLEncodingBuffer) throws {
@@ -69,7 +79,7 @@ protocol NestedArrayEncodable {
 }
 
 extension Array: NestedArrayEncodable where Element: SQLEncodable {
-    private static var isBytesInside: Bool { Element.self == [UInt8].self }
+    private static var isBytesInside: Bool { Element.self == [UInt8].self || Element.self == [UInt8]?.self }
 
     static var leafType: SQLType {
         if !isBytesInside, let inner = Element.self as? any NestedArrayEncodable.Type { return inner.leafType }
@@ -88,7 +98,7 @@ extension Array: NestedArrayEncodable where Element: SQLEncodable {
         }
         var hasNull = false
         for element in self {
-            if dimensions.count > 1, let inner = element as? any NestedArrayEncodable {
+            if dimensions.count > 1, !Self.isBytesInside, let inner = element as? any NestedArrayEncodable {
                 hasNull = try inner.appendElements(to: &buffer, dimensions: dimensions.dropFirst()) || hasNull
             } else if element.isSQLNull {
                 hasNull = true

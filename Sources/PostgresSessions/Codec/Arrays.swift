@@ -72,7 +72,9 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
     }
 
     private static func nested(dimensions: Int) throws -> any NestedArrayDecodable.Type {
-        guard Element.self != [UInt8].self, let inner = Element.self as? any NestedArrayDecodable.Type else {
+        guard Element.self != [UInt8].self, Element.self != [UInt8]?.self,
+            let inner = Element.self as? any NestedArrayDecodable.Type
+        else {
             throw SQLValueError("the array has \(dimensions) dimensions, more than \(Self.self)")
         }
         return inner

@@ -26,6 +26,14 @@ struct ByteReader {
         return part
     }
 
+    /// Text up to a NUL, which is read too.
+    mutating func terminatedText() throws -> String {
+        guard let end = bytes.firstIndex(of: 0) else { throw SQLValueError("a text without its end") }
+        guard let text = try take(end).validUTF8 else { throw SQLValueError("the text is not valid UTF-8") }
+        _ = try take(1)
+        return text
+    }
+
     /// A part behind its Int32 length; nil where the length is -1, NULL.
     mutating func counted() throws -> UnsafeRawBufferPointer? {
         let length = try integer(Int32.self)

@@ -64,6 +64,8 @@ extension SQLEncodable where Self: RawRepresentable, RawValue: SQLEncodable {
 
 extension SQLEncodable where Self: Encodable {
     public static var sqlType: SQLType { .jsonb }
+    /// Types with a form of their own (String, for one) are Encodable too.
+    public static var sqlArrayType: SQLType { sqlType == .jsonb ? .jsonbArray : .unknown }
     public func encode(into buffer: inout SQLEncodingBuffer) throws { try JSONForm.encode(self, into: &buffer) }
 }
 

@@ -35,8 +35,14 @@ public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {
-        let text = pairs.map { key, value in "\(Self.quoted(key))=>\(value.map { Self.quoted($0) } ?? "NULL")" }
-        buffer.append(text: text.joined(separator: ","))
+        buffer.append(text: text(separator: ","))
+    }
+
+    /// In the order of the keys, so that equal values have equal text.
+    func text(separator: String) -> String {
+        pairs.sorted { ($0.key.utf8.count, $0.key) < ($1.key.utf8.count, $1.key) }.map { key, value in
+            "\(Self.quoted(key))=>\(value.map { Self.quoted($0) } ?? "NULL")"
+        }.joined(separator: separator)
     }
 
     private static func quoted(_ text: String) -> String {

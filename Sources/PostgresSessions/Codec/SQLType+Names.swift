@@ -61,7 +61,8 @@ extension SQLType {
         }
     }
 
-    private var name: String? {
+    /// nil for arrays, and for types that this library has no name for.
+    var name: String? {
         switch self {
         case .unknown: "unknown"
         case .bool: "bool"

@@ -15,9 +15,7 @@ enum TextForm {
         if cell.type == .money {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
-        // Enums, citext and their like are text; another extension's bytes are shown, never refused.
-        if cell.bytes.containsNUL { return "\\x" + ByteForm.hex(cell.bytes) }
-        return cell.bytes.validUTF8 ?? "\\x" + ByteForm.hex(cell.bytes)
+        return try SystemTypeForm.text(cell) ?? UserTypeForm.text(cell)
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {
@@ -59,7 +57,7 @@ enum TextForm {
         return civil.text + (civil.isBeforeChrist ? " BC" : "")
     }
 
-    private static func array(_ cell: SQLCell) throws -> String {
+    static func array(_ cell: SQLCell) throws -> String {
         var reader = try BinaryArrayReader(cell)
         let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
         let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter)

@@ -81,14 +81,15 @@ final class ConnectionCore: @unchecked Sendable {
     func openCursor(_ query: SQLQuery) async throws -> any RowCursor { WholeResult(try await run(query)) }
 
     func copyIn(
-        _ table: String, _ columns: [String], _ fill: (inout CopyEncoder) async throws -> Bool
+        _ table: String, _ columns: [String], _ kinds: [CopyEncoder.Kind],
+        _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
         try claim()
         defer { unclaim() }
         let connection = try usable()
         defer { isLost = isLost || connection.wire.isBroken }
         do {
-            return try await connection.copyIn(table, columns, copyLimits, fill)
+            return try await connection.copyIn(table, columns, kinds, copyLimits, fill)
         } catch let error as ServerError {
             if let home { home.engine.note(error, on: home.lease, mayWrite: options.accessMode != .readOnly) }
             throw error

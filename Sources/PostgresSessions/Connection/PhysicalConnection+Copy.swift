@@ -8,16 +8,16 @@ extension PhysicalConnection {
     ///
     /// Where `fill` throws, or the task is cancelled, the COPY fails on the server, and nothing of it stays.
     func copyIn(
-        _ table: String, _ names: [String], _ limits: FlightLimits,
+        _ table: String, _ names: [String], _ kinds: [CopyEncoder.Kind], _ limits: FlightLimits,
         _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
         let columns = try await copyColumns(of: table, names, limits)
-        var encoder = CopyEncoder(columns)
+        var encoder = CopyEncoder(columns, for: kinds)
         let target = try Self.name { () throws(SQLValueError) in try SQLIdentifier.qualified(table) }
         let list = try columns.map { column in
             try Self.name { () throws(SQLValueError) in try SQLIdentifier.quoted(column.name) }
         }.joined(separator: ", ")
-        let text = "COPY \(target) (\(list)) FROM STDIN (FORMAT binary)"
+        let text = "COPY \(target) (\(list)) FROM STDIN (FORMAT \(encoder.format))"
         try await beginCopy(text, limits)
         let failure = await send(&encoder, limits, fill)
         let ending = failure == nil ? limits : Self.endingLimits

@@ -14,6 +14,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
 
+    /// Statements whose columns have a type without a binary form: their results come as text.
+    private var textStatements: Set<String> = []
+
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) private(set) var leftovers: SessionState = []
     /// A COPY is under way; whatever is said next ends it first.
@@ -209,9 +212,10 @@ final class PhysicalConnection: @unchecked Sendable {
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
         let text = command.text
         if !isOwn { lastStatement = text }
+        let isBinary = textStatements.isEmpty || !textStatements.contains(text)
         guard cache.isEnabled, !isUnnamed else {
             if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
-            try wire.queueExecute(text: text, command.parameters)
+            try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(PlannedCommand(entry: nil, isPreparing: false))
             return
         }
@@ -223,7 +227,7 @@ final class PhysicalConnection: @unchecked Sendable {
             entry.state = .queued
         }
         plan.append(PlannedCommand(entry: entry, isPreparing: mustPrepare))
-        try wire.queueExecute(prepared: entry.name, command.parameters)
+        try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
     // MARK: Its answers
@@ -267,6 +271,7 @@ final class PhysicalConnection: @unchecked Sendable {
         case .refused(let error):
             if reader.outcome.failure == nil { reader.outcome.failure = error }
             if let entry { noteFailure(error, of: entry) }
+            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(flight[reader.index].text) }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
@@ -318,8 +323,14 @@ extension WireServerError {
     }
     /// The prepared statement is gone from the server, or its name is taken.
     var isVanishedStatement: Bool { sqlState == "26000" || sqlState == "42P05" }
-    /// Repairable by preparing again, where nothing is lost by sending again.
-    var isStaleStatement: Bool { isStalePlan || isVanishedStatement }
+    /// A column's type has no binary form (aclitem, for one): the statement is said again, for text.
+    var lacksBinaryForm: Bool {
+        sqlState == "42883"
+            && ["getTypeBinaryOutputInfo", "array_send", "get_range_io_data", "get_multirange_io_data"].contains(
+                routine)
+    }
+    /// Repairable by preparing again, or asking for text, where nothing is lost by sending again.
+    var isStaleStatement: Bool { isStalePlan || isVanishedStatement || lacksBinaryForm }
 }
 
 extension WireResult {

@@ -7,7 +7,8 @@ extension Session {
     /// Copies rows into a table in binary form: the fastest way in. Rows are tuples; the columns default to all of the
     /// table's. A lazy sequence is consumed as it is sent, so memory stays bounded.
     ///
-    /// Values are converted to the columns' types where that is exact. Returns how many rows were written. Where a row is
+    /// Values are converted to the columns' types where that is exact; text goes into a column of any type that can read it.
+    /// Returns how many rows were written. Where a row is
     /// refused, nothing is copied: ``ServerError`` with the row in its context, or ``EngineError/encoding(_:)`` naming it.
     @discardableResult
     public func copyIn<each T: SQLEncodable, Rows: Sequence>(
@@ -36,15 +37,18 @@ extension Session {
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns, in: scope) { encoder in try encoder.fill(from: &rows, W.self) }
-            .rowsAffected
+        return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
+            try encoder.fill(from: &rows, W.self)
+        }
+        .rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns, in: scope) { encoder in try await encoder.fill(from: &rows, W.self)
+        return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
+            try await encoder.fill(from: &rows, W.self)
         }.rowsAffected
     }
 
@@ -72,7 +76,8 @@ extension Connection {
     /// Copies rows into a table in binary form: the fastest way in. Rows are tuples; the columns default to all of the
     /// table's. A lazy sequence is consumed as it is sent, so memory stays bounded.
     ///
-    /// Values are converted to the columns' types where that is exact. Returns how many rows were written. Where a row is
+    /// Values are converted to the columns' types where that is exact; text goes into a column of any type that can read it.
+    /// Returns how many rows were written. Where a row is
     /// refused, nothing is copied: ``ServerError`` with the row in its context, or ``EngineError/encoding(_:)`` naming it.
     @discardableResult
     public func copyIn<each T: SQLEncodable, Rows: Sequence>(
@@ -101,14 +106,15 @@ extension Connection {
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns) { encoder in try encoder.fill(from: &rows, W.self) }.rowsAffected
+        return try await core.copyIn(table, columns, W.kinds) { encoder in try encoder.fill(from: &rows, W.self) }
+            .rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns) { encoder in try await encoder.fill(from: &rows, W.self) }
+        return try await core.copyIn(table, columns, W.kinds) { encoder in try await encoder.fill(from: &rows, W.self) }
             .rowsAffected
     }
 
@@ -174,10 +180,18 @@ extension CopyEncoder {
 /// How a row's values reach the encoder.
 protocol RowWriter {
     associatedtype Row
+    /// The forms of a row's values, in order.
+    static var kinds: [CopyEncoder.Kind] { get }
     static func write(_ row: Row, _ encoder: inout CopyEncoder) throws
 }
 
 struct TupleWriter<each T: SQLEncodable>: RowWriter {
+    static var kinds: [CopyEncoder.Kind] {
+        var kinds: [CopyEncoder.Kind] = []
+        repeat kinds.append(CopyEncoder.Kind((each T).self))
+        return kinds
+    }
+
     static func write(_ row: (repeat each T), _ encoder: inout CopyEncoder) throws {
         encoder.beginRow()
         repeat try encoder.field(each row)
@@ -185,6 +199,8 @@ struct TupleWriter<each T: SQLEncodable>: RowWriter {
 }
 
 struct ScalarWriter<T: SQLEncodable>: RowWriter {
+    static var kinds: [CopyEncoder.Kind] { [CopyEncoder.Kind(T.self)] }
+
     static func write(_ row: T, _ encoder: inout CopyEncoder) throws {
         encoder.beginRow()
         try encoder.field(row)

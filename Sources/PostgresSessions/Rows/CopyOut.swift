@@ -89,14 +89,15 @@ extension SessionCore: CopySource {
     var copyLimits: FlightLimits { statementLimits }
 
     func copyIn(
-        _ table: String, _ columns: [String], in scope: Int?, _ fill: (inout CopyEncoder) async throws -> Bool
+        _ table: String, _ columns: [String], _ kinds: [CopyEncoder.Kind], in scope: Int?,
+        _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
         try claim(scope)
         defer { unclaim() }
         let connection = try await connectionInTransaction()
         defer { noteTransaction() }
         do {
-            return try await connection.copyIn(table, columns, statementLimits, fill)
+            return try await connection.copyIn(table, columns, kinds, statementLimits, fill)
         } catch let error as ServerError {
             if let lease { engine.note(error, on: lease, mayWrite: mayWrite) }
             throw error
