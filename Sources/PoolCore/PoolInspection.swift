@@ -74,10 +74,7 @@ extension PoolStateMachine {
         let growth = configuration.growth
         let departure = slots.coming == 0 ? 0 : age(lastDeparture, upTo: max(growth.patience, growth.stall))
         let arrival = slots.coming == 0 ? 0 : age(max(lastArrival, lastDeparture), upTo: patience)
-        let print = [
-            min(Int64(clamping: opened), Int64(configuration.growth.cold)), departure, arrival,
-            slots.usable == 0 ? 0 : patience,
-        ]
+        let print = [opened == 0 ? 1 : 0, departure, arrival, slots.usable == 0 ? 0 : patience]
         let served = Int64(clamping: checkouts - crowd.checkouts)
         let left = Int64(waiters.inOrder.count { !$0.isUrgent && $0.ticket <= crowd.lastTicket })
         guard left > 0 else { return print + [slots.coming > 0 ? min(1, served) : 0] }

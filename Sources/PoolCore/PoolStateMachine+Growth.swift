@@ -102,8 +102,6 @@ extension PoolStateMachine {
         let before = checkouts
         settle(index, &effects)
         crowd.checkouts += checkouts - before
-        // After a cold start nobody knows yet how long the work takes.
-        if opened <= UInt64(max(1, configuration.growth.cold)), !waiters.isEmpty { rest() }
         finishWarmUpIfReached(&effects)
         grow(&effects)
     }

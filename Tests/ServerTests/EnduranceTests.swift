@@ -20,7 +20,7 @@ import Testing
                     }
                 }
             }
-            let rounds = try await disturb(shop, for: isFullSize ? .seconds(20) : .seconds(4))
+            let rounds = try await disturb(shop, bank, for: isFullSize ? .seconds(20) : .seconds(4))
             stop.append(true)
             await work.value
 
@@ -42,10 +42,12 @@ import Testing
     }
 
     /// Ends every connection, in three ways by turns.
-    private func disturb(_ shop: Shop, for duration: Duration) async throws -> Int {
+    private func disturb(_ shop: Shop, _ bank: Bank, for duration: Duration) async throws -> Int {
         let end = ContinuousClock.now + duration
         var round = 0
-        while ContinuousClock.now < end {
+        while ContinuousClock.now < end
+            || (bank.acknowledged.all.count <= 10 && ContinuousClock.now < end + .seconds(60))
+        {
             switch round % 4 {
             case 0: try shop.proxy.cut(.close)
             case 1: try shop.proxy.cut(.reset)
@@ -55,6 +57,9 @@ import Testing
             }
             round += 1
             try await Task.sleep(for: .milliseconds(50))
+            // A slow machine gets something done between two blows, too.
+            let before = bank.acknowledged.all.count
+            try? await eventually("a transfer", within: .seconds(1)) { bank.acknowledged.all.count > before }
         }
         return round
     }
