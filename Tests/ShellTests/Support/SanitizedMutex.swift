@@ -1,5 +1,6 @@
 #if THREAD_SANITIZER
-    internal import PostgresWire
+    // Exported, so that every file of the tests sees it.
+    @_exported import PostgresWire
 
     // What the sanitizer can see into; the reason stands beside its definition.
     typealias Mutex = SanitizedMutex
