@@ -17,11 +17,25 @@ private struct Cluster {
         let admin = try Engine(url: server.url)
         try await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         try await admin.execute("SELECT pg_reload_conf()")
-        try await eventually("it is demoted") {
-            let mode: SQLQuery = "SHOW default_transaction_read_only"
-            return try await admin.query(mode, as: String.self).one() == "on"
-        }
         await admin.shutdown()
+        // Each backend hears of it by a signal of its own, some later than others.
+        let mode: SQLQuery = "SHOW default_transaction_read_only"
+        let size = engine.configuration.pool.size
+        let lent = Journal<Int32>()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<size {
+                group.addTask { [engine] in
+                    try await engine.withConnection { connection in
+                        lent.append(try await connection.query("SELECT pg_backend_pid()", as: Int32.self).one())
+                        try await eventually("all are lent") { lent.all.count == size }
+                        while try await connection.query(mode, as: String.self).one() != "on" {
+                            try await Task.sleep(for: .milliseconds(5))
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
     }
 
     func backends(of server: TemporaryPostgres) async throws -> Int {
@@ -177,8 +191,14 @@ private func withCluster(
             let restart = try await engine.withTransaction { session in
                 try await session.execute("INSERT INTO items VALUES (1)")
                 let restart = Task { try await server.restart(.smart) }
+                try await eventually("new sessions are refused") {
+                    let probe = try Engine(url: server.url)
+                    let isRefused = await outcome { try await probe.execute("SELECT 1") } != .returned
+                    await probe.shutdown()
+                    return isRefused
+                }
                 let late = Task { try await engine.execute("INSERT INTO items VALUES (3)") }
-                try await eventually("new sessions are refused") { engine.statistics.connectFailures > 0 }
+                try await eventually("the pool has heard of it") { engine.statistics.connectFailures > 0 }
                 try await session.execute("INSERT INTO items VALUES (2)")
                 engine.invalidate()
                 return (restart, late)
