@@ -192,7 +192,8 @@ private func withCluster(
                 try await session.execute("INSERT INTO items VALUES (1)")
                 let restart = Task { try await server.restart(.smart) }
                 try await eventually("new sessions are refused") {
-                    let probe = try Engine(url: server.url)
+                    let patience = PoolOptions(size: 1, checkoutTimeout: .milliseconds(500))
+                    let probe = try Engine(Engine.Configuration(url: server.url, pool: patience))
                     let isRefused = await outcome { try await probe.execute("SELECT 1") } != .returned
                     await probe.shutdown()
                     return isRefused
