@@ -25,22 +25,17 @@ package struct PoolConfiguration: Hashable, Sendable {
         package var cold: Int
         /// While some are open.
         package var warm: Int
-        /// When nothing has set out or arrived beside open connections for this long, or for as long as a connect takes,
-        /// one more may, while there are more waiters than connections under way and what is returned does not serve them.
+        /// When nothing has set out for this long, one more may, while there are more waiters than connections under way.
         package var patience: Int64
-        /// How far the first connection ever goes ahead of the others.
-        package var headStart: Int64
         /// After this long what is under way is taken to hang: one more sets out for those who count on it.
         package var stall: Int64
 
         package init(
-            cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100), headStart: Int64 = .milliseconds(25),
-            stall: Int64 = .seconds(1)
+            cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100), stall: Int64 = .seconds(1)
         ) {
             self.cold = cold
             self.warm = warm
             self.patience = patience
-            self.headStart = headStart
             self.stall = stall
         }
     }

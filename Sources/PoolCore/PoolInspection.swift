@@ -48,7 +48,9 @@ extension PoolStateMachine {
         var print: [Int64] = [phaseCode, Int64(configuration.size), Int64(configuration.maxOverflow ?? -1)]
         print.append(isWarmingUp ? 1 : 0)
         print.append(Int64(ceiling - configuration.capacity))
-        print += growthCode
+        print.append(
+            slots.coming == 0
+                ? 0 : age(lastDeparture, upTo: max(configuration.growth.patience, configuration.growth.stall)))
         print += outageCode
         let codes = slots.slots.indices.filter { slots[$0].state != .free && slots[$0].state != .idle }.map(slotCode)
         for code in codes.sorted(by: { $0.lexicographicallyPrecedes($1) }) { print += code }
@@ -67,18 +69,6 @@ extension PoolStateMachine {
 
     private func age(_ instant: PoolInstant, upTo limit: Int64) -> Int64 {
         instant + limit <= now ? limit : now - instant
-    }
-
-    /// What the crowd was matters only while some of it waits, or while something is under way beside those that serve it.
-    private var growthCode: [Int64] {
-        let growth = configuration.growth
-        let departure = slots.coming == 0 ? 0 : age(lastDeparture, upTo: max(growth.patience, growth.stall))
-        let arrival = slots.coming == 0 ? 0 : age(max(lastArrival, lastDeparture), upTo: patience)
-        let print = [opened == 0 ? 1 : 0, departure, arrival, slots.usable == 0 ? 0 : patience]
-        let served = Int64(clamping: checkouts - crowd.checkouts)
-        let left = Int64(waiters.inOrder.count { !$0.isUrgent && $0.ticket <= crowd.lastTicket })
-        guard left > 0 else { return print + [slots.coming > 0 ? min(1, served) : 0] }
-        return print + [left, max(0, restEnds - now), min(served, Int64(crowd.size)), Int64(crowd.size)]
     }
 
     private var phaseCode: Int64 {

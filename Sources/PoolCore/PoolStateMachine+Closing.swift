@@ -65,7 +65,6 @@ extension PoolStateMachine {
             close(Int(slots.oldestIdle), .overCapacity, &effects)
         }
         finishWarmUpIfTargetShrank(&effects)
-        forgetCrowd()
         grow(&effects)
     }
 

@@ -12,13 +12,10 @@ extension PoolStateMachine {
         while slots.idle > 0, waiters.count > slots.coming, let index = takeFreshIdle(&effects) {
             validate(index, &effects)  // P2, after a ping that failed
         }
-        endRestIfCrowdIsServed()
         while true {
             switch growthDecision {
-            case .enough: return forgetCrowd()
+            case .enough: return
             case .later(let instant): return remind(at: instant)
-            case .connect where isTimerLate: return
-            case .connect where isBetterToRest: rest()
             case .connect: connect(&effects)
             }
         }
@@ -32,24 +29,13 @@ extension PoolStateMachine {
         }
         let growth = configuration.growth
         if isEveryWaiterCovered {
-            return later(than: lastDeparture + growth.stall)
+            let stalls = lastDeparture + growth.stall
+            return stalls <= now ? .connect : .later(stalls)
         }
-        if slots.usable == 0 { return coldDecision }
-        if restEnds > now, !wantsBackgroundConnection, waiters.urgent.count == 0 { return .later(restEnds) }
-        if slots.coming < max(1, growth.warm) { return .connect }
-        return later(than: max(lastDeparture, lastArrival) + patience)
-    }
-
-    /// The first connection ever goes a little ahead: where the password is wrong, one failed login is enough.
-    private var coldDecision: GrowthDecision {
-        let growth = configuration.growth
-        if opened == 0, slots.coming == 1 { return later(than: lastDeparture + growth.headStart) }
-        if slots.coming < max(1, growth.cold) { return .connect }
-        return later(than: lastDeparture + growth.stall)
-    }
-
-    private func later(than instant: PoolInstant) -> GrowthDecision {
-        instant <= now ? .connect : .later(instant)
+        let limit = slots.usable == 0 ? growth.cold : growth.warm
+        if slots.coming < max(1, limit) { return .connect }
+        let patienceEnds = lastDeparture + growth.patience
+        return patienceEnds <= now ? .connect : .later(patienceEnds)
     }
 
     /// Somebody would have use for one more connection, and there is room for it.
@@ -60,7 +46,7 @@ extension PoolStateMachine {
         return waiters.urgent.count > 0 && slots.live < ceilingForUrgent
     }
 
-    var wantsBackgroundConnection: Bool {
+    private var wantsBackgroundConnection: Bool {
         if isWarmingUp, slots.open < warmUpTarget { return true }
         let spare = slots.idle + max(0, slots.coming - waiters.count)
         return slots.live < configuration.size && spare < configuration.minimumIdle
@@ -82,7 +68,6 @@ extension PoolStateMachine {
     private mutating func connect(_ effects: inout PoolEffects) {
         let index = slots.allocate(generation: generation, at: now)
         lastDeparture = now
-        lookAtCrowd()
         connectAttempts += 1
         outage?.attempt(slots[index].serial, at: now, tolerance: configuration.outageTolerance)
         effects.append(.connect(slots.id(index)))
@@ -98,10 +83,7 @@ extension PoolStateMachine {
         }
         slots[index].expiresAt = drawExpiry()
         outage = nil
-        (lastArrival, connectTime) = (now, now - slots[index].since)
-        let before = checkouts
         settle(index, &effects)
-        crowd.checkouts += checkouts - before
         finishWarmUpIfReached(&effects)
         grow(&effects)
     }
@@ -126,9 +108,7 @@ extension PoolStateMachine {
     mutating func validationFinished(_ id: ConnectionID, _ alive: Bool, _ effects: inout PoolEffects) {
         guard let index = slots.index(of: id), slots[index].state == .validating else { return }
         if alive {
-            let before = checkouts
             settle(index, &effects)
-            crowd.checkouts += checkouts - before
         } else {
             close(index, slots[index].condemned ?? .failedValidation, &effects)
         }

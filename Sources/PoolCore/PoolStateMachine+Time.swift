@@ -6,8 +6,6 @@ extension PoolStateMachine {
         closeExpired(&effects)
         closeIdleForTooLong(&effects)
         reportLeaks(&effects)
-        if isTimerLate { rest() }
-        alarm = .distantFuture
         grow(&effects)
         alarm = earliestPromise()
     }

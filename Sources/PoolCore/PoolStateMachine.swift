@@ -51,12 +51,6 @@ package struct PoolStateMachine: Hashable, Sendable {
     package internal(set) var alarm = PoolInstant.distantFuture
     /// When a connection last set out for a waiter: a connect, a ping or a reset.
     var lastDeparture = PoolInstant(nanoseconds: .min)
-    /// When a connect last succeeded, and how long that took.
-    var lastArrival = PoolInstant(nanoseconds: .min)
-    var connectTime: Int64 = 0
-    /// Until then the queue is left to returned connections.
-    var restEnds = PoolInstant(nanoseconds: .min)
-    var crowd = Crowd()
     /// Connections of an earlier generation are replaced.
     var generation: UInt64 = 0
     /// A `warmUp` has not been answered.

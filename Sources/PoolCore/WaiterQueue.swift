@@ -44,9 +44,6 @@ struct WaiterQueue: Hashable, Sendable {
     private static let keptWhenEmpty = 4096
 
     var count: Int { ordinary.count + urgent.count }
-    /// The ticket of whoever came last, if only yet.
-    var lastTicket: UInt64 { nextTicket - 1 }
-    var firstOrdinaryTicket: UInt64? { ordinary.first < 0 ? nil : nodes[Int(ordinary.first)].ticket }
     var isEmpty: Bool { ordinary.first < 0 && urgent.first < 0 }
 
     mutating func append(_ id: WaiterID, deadline: PoolInstant, owner: UInt64?, isUrgent: Bool) {

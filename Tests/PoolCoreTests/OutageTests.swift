@@ -101,22 +101,11 @@ import Testing
         #expect(pool.grantOrder == [1, 11])
     }
 
-    @Test func `of that kind at the very start costs one failed login, however many ask`() {
-        var pool = ScriptedPool(size: 5)
-        for waiter in UInt64(1)...50 { pool.request(waiter) }
-        pool.failConnect(.permanent)
-        #expect(pool.refusals.count == 50)
-        pool.advance(by: .milliseconds(400))
-        #expect(pool.connectTimes.count == 1)
-    }
-
     @Test func `counts many failures at once as one`() {
         var configuration = PoolConfiguration(size: 5, maxOverflow: 0)
         configuration.backoff.jitter = 0
         var pool = ScriptedPool(configuration)
         for waiter in UInt64(1)...5 { pool.request(waiter) }
-        pool.advance(by: .milliseconds(25))
-        #expect(pool.connecting.count == 5)
         while !pool.connecting.isEmpty { pool.failConnect() }
         #expect(pool.machine.nextDeadline == pool.now + .milliseconds(100))
     }

@@ -132,9 +132,6 @@ struct ScriptedPool {
 
     // MARK: - Time
 
-    /// Time passes, and the pool's timer does not fire.
-    mutating func standStill(for nanoseconds: Int64) { now = now + nanoseconds }
-
     /// Lets time pass and sends every wake-up that the pool asked for on the way.
     mutating func advance(by nanoseconds: Int64) {
         let end = now + nanoseconds
