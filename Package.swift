@@ -43,7 +43,8 @@ let package = Package(
 
         .testTarget(name: "PoolCoreTests", dependencies: ["PoolCore"]),
         .testTarget(name: "PoolSimulationTests", dependencies: ["PoolSimulation", "PoolCore"]),
-        .testTarget(name: "PostgresSessionsTests", dependencies: ["PostgresSessions", "PostgresWire", "CLibPQ"]),
+        .testTarget(
+            name: "PostgresSessionsTests", dependencies: ["PostgresSessions", "PostgresWire", "PoolCore", "CLibPQ"]),
         .testTarget(name: "PostgresSessionsTestingTests", dependencies: ["PostgresSessionsTesting"]),
         // The pool's shell on a scripted server, which needs no PostgreSQL.
         .testTarget(
@@ -51,7 +52,8 @@ let package = Package(
             dependencies: ["PostgresSessions", "PostgresWire", "PoolCore", "PostgresSessionsTesting"]),
         // These start private servers; without PostgreSQL's binaries they fail.
         .testTarget(
-            name: "ServerTests", dependencies: ["PostgresSessions", "PostgresWire", "PostgresSessionsTesting"]),
+            name: "ServerTests",
+            dependencies: ["PostgresSessions", "PostgresWire", "PoolCore", "PostgresSessionsTesting"]),
     ]
 )
 

@@ -24,7 +24,6 @@ package struct PoolEffects: Hashable, Sendable {
 extension PoolEffects: RandomAccessCollection {
     package var startIndex: Int { 0 }
     package var endIndex: Int { head == nil ? 0 : 1 + tail.count }
-    package var count: Int { endIndex }
     package var isEmpty: Bool { head == nil }
     /// The only effect, where there is exactly one.
     package var only: PoolEffect? { tail.isEmpty ? head : nil }

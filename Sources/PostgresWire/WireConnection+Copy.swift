@@ -40,7 +40,7 @@ extension WireConnection {
     /// Ends a COPY FROM STDIN; with a reason, it fails on the server, and nothing is copied.
     package func endCopyIn(
         failing reason: String?, _ limits: FlightLimits
-    ) async throws(WireError) -> Result<WireResult, WireServerErrorBox> {
+    ) async throws(WireError) -> Result<WireResult, WireServerError> {
         while PQputCopyEnd(conn, reason) == 0 { try await flush(limits) }
         try await flush(limits)
         return try await endCopy(limits)
@@ -72,8 +72,8 @@ extension WireConnection {
     }
 
     /// Reads the end of a COPY, and goes back to pipeline mode.
-    package func endCopy(_ limits: FlightLimits) async throws(WireError) -> Result<WireResult, WireServerErrorBox> {
-        var outcome: Result<WireResult, WireServerErrorBox>?
+    package func endCopy(_ limits: FlightLimits) async throws(WireError) -> Result<WireResult, WireServerError> {
+        var outcome: Result<WireResult, WireServerError>?
         while let result = try await copyResult(limits) {
             let status = PQresultStatus(result.pointer)
             if status == PGRES_COPY_OUT || status == PGRES_COPY_IN {
@@ -85,12 +85,12 @@ extension WireConnection {
             if status == PGRES_COMMAND_OK {
                 outcome = .success(result)
             } else {
-                outcome = .failure(WireServerErrorBox(WireServerError(result.pointer)))
+                outcome = .failure(WireServerError(result.pointer))
             }
         }
         try await backToPipeline(limits)
         if isCancelling { try await endFlight() }
-        return outcome ?? .failure(WireServerErrorBox(WireServerError(severity: "ERROR", message: "COPY had no end")))
+        return outcome ?? .failure(WireServerError(severity: "ERROR", message: "COPY had no end"))
     }
 
     /// Cancels the COPY that runs; its end says so.
@@ -112,12 +112,6 @@ extension WireConnection {
             throw .lost("cannot go back to pipeline mode: \(String(cString: PQerrorMessage(conn)))", lastFatal)
         }
     }
-}
-
-/// A server's refusal as an `Error`, for `Result`.
-package struct WireServerErrorBox: Error, Sendable {
-    package let error: WireServerError
-    init(_ error: WireServerError) { self.error = error }
 }
 
 /// What NOTIFY sends.

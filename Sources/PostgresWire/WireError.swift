@@ -1,7 +1,7 @@
 internal import CLibPQ
 
 /// What the server said of a failure, field by field.
-package final class WireServerError: Sendable {
+package final class WireServerError: Error {
     package let severity: String
     package let sqlState: String
     package let message: String

@@ -91,16 +91,6 @@ package struct WireParameters: Sendable {
         return all
     }
 
-    /// The bytes of one parameter; nil for NULL.
-    package func value(at wanted: Int) -> [UInt8]? {
-        var value: [UInt8]?
-        forEach { index, parameter, bytes in
-            guard index == wanted && parameter.length >= 0 else { return }
-            value = Array(UnsafeRawBufferPointer(start: bytes, count: Int(parameter.length)))
-        }
-        return value
-    }
-
     /// Whether these are the types of all parameters, in order.
     package func has(types: [UInt32]) -> Bool {
         guard types.count == count else { return false }

@@ -1,19 +1,8 @@
 import Foundation
+import PoolCore
 import Testing
 
 @testable import PostgresSessions
-
-/// A small generator whose seed a failure can print.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15  // SplitMix64
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 private struct Parts: Decodable, SQLDecodable {
     var a: Int
@@ -72,7 +61,7 @@ private enum Mood: String, Decodable, SQLDecodable { case happy, sad }
     /// PGS_FUZZ_ROUNDS=… runs longer; a trap or an over-read ends the process, which is the failure.
     @Test(arguments: 0..<4) func `into every decoder give a value or an error, never a trap`(shard: Int) throws {
         let rounds = ProcessInfo.processInfo.environment["PGS_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 20_000
-        var generator = SeededGenerator(state: UInt64(shard))
+        var generator = SeededGenerator(seed: UInt64(shard))
         let targets = Self.targets
         var values = 0
         for _ in 0..<rounds {
@@ -93,7 +82,7 @@ private enum Mood: String, Decodable, SQLDecodable { case happy, sad }
     /// A row of COPY's binary format, as it could never come.
     @Test func `into rows of COPY give a row or an error, never a trap`() throws {
         let rounds = ProcessInfo.processInfo.environment["PGS_FUZZ_ROUNDS"].flatMap { Int($0) } ?? 20_000
-        var generator = SeededGenerator(state: 99)
+        var generator = SeededGenerator(seed: 99)
         let columns = RowColumns(
             names: ["a", "b", "c"], types: [.int8, .text, .int8Array], isBinary: [true, true, true])
         let tuples = try RowDecoding<(Int?, String?, [Int?]?)>.tuple().makeDecoder(for: columns)

@@ -105,3 +105,15 @@ import Testing
         #expect(refusal("SELECT \(Date(timeIntervalSinceReferenceDate: .nan))") != nil)
     }
 }
+
+extension WireParameters {
+    /// The bytes of one parameter; nil for NULL.
+    fileprivate func value(at wanted: Int) -> [UInt8]? {
+        var value: [UInt8]?
+        forEach { index, parameter, bytes in
+            guard index == wanted && parameter.length >= 0 else { return }
+            value = Array(UnsafeRawBufferPointer(start: bytes, count: Int(parameter.length)))
+        }
+        return value
+    }
+}

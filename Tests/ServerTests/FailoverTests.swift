@@ -28,8 +28,8 @@ private struct Cluster {
                     try await engine.withConnection { connection in
                         lent.append(try await connection.query("SELECT pg_backend_pid()", as: Int32.self).one())
                         try await eventually("all are lent") { lent.all.count == size }
-                        while try await connection.query(mode, as: String.self).one() != "on" {
-                            try await Task.sleep(for: .milliseconds(5))
+                        try await eventually("it is demoted") {
+                            try await connection.query(mode, as: String.self).one() == "on"
                         }
                     }
                 }

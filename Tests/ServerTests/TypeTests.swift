@@ -1,4 +1,5 @@
 import Foundation
+import PoolCore
 import PostgresSessions
 import PostgresSessionsTesting
 import Testing
@@ -10,20 +11,12 @@ private struct Address: Codable, Equatable, Sendable, SQLEncodable, SQLDecodable
 }
 
 /// The same values in each run.
-private func random<V>(_ count: Int = 20, _ make: (inout Generator) -> V) -> [V] {
-    var generator = Generator()
+private func random<V>(_ count: Int = 20, _ make: (inout SeededGenerator) -> V) -> [V] {
+    var generator = SeededGenerator(seed: 7)
     return (0..<count).map { _ in make(&generator) }
 }
 
-private struct Generator: RandomNumberGenerator {
-    var state: UInt64 = 7
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15  // SplitMix64
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+extension SeededGenerator {
     mutating func integer<I: FixedWidthInteger>(_ type: I.Type = I.self) -> I {
         I.random(in: .min ... .max, using: &self)
     }

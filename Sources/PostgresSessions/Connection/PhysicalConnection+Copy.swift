@@ -170,14 +170,14 @@ extension PhysicalConnection {
         }
     }
 
-    private static func result(_ outcome: Result<WireResult, WireServerErrorBox>, _ text: String) throws
+    private static func result(_ outcome: Result<WireResult, WireServerError>, _ text: String) throws
         -> CommandResult
     {
         switch outcome {
         case .success(let result): return CommandResult(result)
-        case .failure(let box):
-            if box.error.sqlState == "57014" && Task.isCancelled { throw CancellationError() }
-            throw ServerError(box.error, query: text)
+        case .failure(let error):
+            if error.sqlState == "57014" && Task.isCancelled { throw CancellationError() }
+            throw ServerError(error, query: text)
         }
     }
 }

@@ -15,7 +15,7 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
 
     /// Statements whose columns have a type without a binary form: their results come as text.
-    private var textStatements: Set<String> = []
+    @exclusivity(unchecked) private var textStatements: Set<String> = []
 
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) private(set) var leftovers: SessionState = []

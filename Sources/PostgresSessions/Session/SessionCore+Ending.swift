@@ -173,19 +173,7 @@ extension SessionCore {
     private func closeLater(_ error: EngineError) {
         guard case .invalidState = error else { return }
         lease?.wire.interrupt()
-        Task { [self] in
-            while true {
-                do throws(EngineError) {
-                    try claim(nil)
-                    break
-                } catch {
-                    if case .sessionClosed = error { return }
-                    try? await Task.sleep(for: .milliseconds(10))
-                }
-            }
-            await closeClaimed()
-            unclaim()
-        }
+        Task { [self] in await closeInTurn() }
     }
 
     /// Commits what a stream of its own has read, and closes; nobody waits for it.

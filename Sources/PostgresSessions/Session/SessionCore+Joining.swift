@@ -54,7 +54,7 @@ extension SessionCore {
         return EngineError(error)
     }
 
-    /// The end of the session, after whoever it was smuggled to has left: the connection must be free when this returns.
+    /// The end of the session, after whoever it was smuggled to has left. A joined connection is free when this returns.
     func closeInTurn() async {
         while true {
             do throws(EngineError) {
