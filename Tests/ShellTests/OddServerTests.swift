@@ -146,11 +146,11 @@ import Testing
         }
     }
 
-    /// M209.
-    @Test func `and wants COPY data after a SELECT is told goodbye`() async throws {
+    /// M209. Not for a SELECT, whose row description libpq forgets, without freeing it, when COPY is asked for after it.
+    @Test func `and wants COPY data for an UPDATE is told goodbye`() async throws {
         try await withWarmEngine { server, engine in
-            server.on(.statement("SELECT 13"), .only(ServerBytes.copyInResponse), times: 1)
-            let error = try await failure { try await engine.echo(13) }
+            server.on(.statement("UPDATE"), .only(ServerBytes.copyInResponse), times: 1)
+            let error = try await failure { try await engine.execute("UPDATE") }
             #expect(error.isConnectionLost, "\(error)")
             try await engine.answers(7)
             #expect(engine.statistics.opened == 2)
