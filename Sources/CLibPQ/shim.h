@@ -27,6 +27,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #else
 #include <sys/event.h>
 #endif
@@ -164,10 +165,17 @@ static inline void *cpq_epoll_token(const struct epoll_event *e) { return e->dat
 /// Edge-triggered interest in everything, and the bits of what may have become possible.
 static const uint32_t CPQ_EPOLL_EDGE_ALL = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 static const uint32_t CPQ_EPOLL_LEVEL_IN = EPOLLIN;
+static const uint32_t CPQ_EPOLL_EDGE_IN = EPOLLIN | EPOLLET;
 static const uint32_t CPQ_EPOLL_ANY_READ = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 static const uint32_t CPQ_EPOLL_ANY_WRITE = EPOLLOUT | EPOLLHUP | EPOLLERR;
 static const uint32_t CPQ_EPOLL_ENDED = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 static inline int cpq_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+static inline int cpq_timerfd(void) { return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC); }
+/// Rings once at a moment of the monotonic clock, or at once where it has passed.
+static inline int cpq_timerfd_set(int timer, int64_t nanoseconds) {
+    struct itimerspec at = {.it_value = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000}};
+    return timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
 static inline int cpq_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 #endif
 

@@ -70,8 +70,46 @@ extension WireConnection {
 
     // MARK: A flight
 
-    /// Whether something is left to write after the sync. Older libpq writes with it, so mostly not.
+    /// Whether something is left to write after the sync.
     package var mustFlush: Bool { PQflush(conn) > 0 }
+
+    /// Ends the flight with a sync, sends it, and waits for the first of its answers; on a loop's thread, until it is late.
+    /// What does not fit the socket's buffer is for `flush`.
+    ///
+    /// Tasks on a loop's thread that do this in one turn of the loop have their flights sent one after the other at its end.
+    package func depart(_ limits: FlightLimits) async throws(WireError) {
+        outstanding += 1
+        let wake = await watch.wait(until: limits.earliest, sending: self)
+        switch sending {
+        case .sent: break
+        case .begun: return
+        case .failed: throw refusal()
+        }
+        switch wake {
+        case .ready: consume()
+        case .late: break
+        case .deadline, .interrupted: try heed(wake, limits)
+        }
+    }
+
+    /// How far `sendNow` came.
+    enum Sending { case sent, begun, failed }
+
+    func send(then waiter: SocketWaiter) {
+        if let loop = EventLoop.current.get() { loop.send(self, then: waiter) } else { _ = sendNow(then: waiter) }
+    }
+
+    /// Sends what fits; the waiter waits for answers only when everything is sent. Its borrower is suspended meanwhile.
+    /// Returns the number of the wait, if it has begun.
+    func sendNow(then waiter: SocketWaiter) -> UInt64? {
+        sending = cpq_pipeline_sync(conn) == 1 ? (PQflush(conn) > 0 ? .begun : .sent) : .failed
+        if sending == .sent { return watch.admit(waiter) }
+        waiter.continuation.resume(returning: .ready)
+        return nil
+    }
+
+    /// Whether this is the thread of a loop, which ends the wait for an answer that is late.
+    package static var isOnLoop: Bool { EventLoop.current.get() != nil }
 
     /// Writes it all, reading meanwhile if the server talks first.
     package func flush(_ limits: FlightLimits) async throws(WireError) {

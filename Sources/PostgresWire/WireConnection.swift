@@ -39,6 +39,7 @@ package final class WireConnection: @unchecked Sendable {
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
     @exclusivity(unchecked) var arrays = ParameterArrays()
+    @exclusivity(unchecked) var sending = Sending.sent
     /// Whether this flight has read from the socket.
     @exclusivity(unchecked) var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.
@@ -179,7 +180,7 @@ package final class WireConnection: @unchecked Sendable {
     /// What a wait that the socket did not end means for the flight.
     func heed(_ wake: Wake, _ limits: FlightLimits) throws(WireError) {
         switch wake {
-        case .ready: return
+        case .ready, .late: return
         case .interrupted:
             watch.clearInterrupt()
             if limits.isInterruptible { beginCancel(.cancelled) }

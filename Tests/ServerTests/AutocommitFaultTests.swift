@@ -33,7 +33,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     @Test func `is lost where the backend crashes under it, and the next one works`() async throws {
         try await withShop(one) { shop in
             let task = try await shop.whileLocked {
-                let task = Task {
+                let task = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withConnection { connection in
                             try await connection.execute("SELECT 1")

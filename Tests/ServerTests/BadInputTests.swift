@@ -176,7 +176,9 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
                 try await greedy.withConnection { _ in
                     try await greedy.withConnection { _ in
                         try await greedy.withConnection { _ in
-                            let waited = Task { try await late.query("SELECT 1", as: Int.self).one() }
+                            let waited = Task(executorPreference: testExecutor) {
+                                try await late.query("SELECT 1", as: Int.self).one()
+                            }
                             try await eventually("the server refuses") { late.statistics.connectFailures > 0 }
                             return waited
                         }

@@ -13,7 +13,9 @@ import Testing
         var number = 0
         while count.cancelled < goal && count.wrong.isEmpty {
             let seconds = [0, 0.001, 0.02, 0.02][number % 4]
-            let task = Task { await outcome { try await shop.engine.execute("SELECT pg_sleep(\(seconds))") } }
+            let task = Task(executorPreference: testExecutor) {
+                await outcome { try await shop.engine.execute("SELECT pg_sleep(\(seconds))") }
+            }
             let moment = ContinuousClock.now + .microseconds(20 << ((number &* 5 &+ seed) % 10))
             while ContinuousClock.now < moment { await Task.yield() }
             task.cancel()
@@ -47,7 +49,7 @@ import Testing
         try await withServer { server in
             try await withShop(PoolOptions(size: 6, maxOverflow: 0), server: server) { shop in
                 let stop = Journal<Bool>()
-                let neighbours = Task {
+                let neighbours = Task(executorPreference: testExecutor) {
                     await withTaskGroup(of: Count.self) { group in
                         for _ in 0..<2 { group.addTask { await neighbour(shop, until: stop) } }
                         return await group.reduce(into: []) { $0.append($1) }

@@ -7,7 +7,9 @@ import Testing
     @Test func `cancels its statement on the server, and the connection is used again`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             for _ in 1...5 {
-                let task = Task { await outcome { try await shop.engine.execute("SELECT pg_sleep(600)") } }
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome { try await shop.engine.execute("SELECT pg_sleep(600)") }
+                }
                 try await eventually("it sleeps") {
                     let query: SQLQuery =
                         "SELECT count(*) FROM pg_stat_activity WHERE application_name = \(shop.name) AND wait_event = 'PgSleep'"
@@ -27,7 +29,7 @@ import Testing
     @Test func `has its transaction rolled back`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.whileLocked {
-                let task = Task {
+                let task = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await session.execute("INSERT INTO items VALUES (1, 'item')")
@@ -48,7 +50,7 @@ import Testing
     @Test func `may swallow the cancellation and still cannot commit`() async throws {
         try await withShop { shop in
             try await shop.whileLocked {
-                let task = Task {
+                let task = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await session.execute("INSERT INTO items VALUES (1, 'item')")
@@ -68,7 +70,9 @@ import Testing
     @Test func `leaves the queue for a connection at once`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { _ in
-                let task = Task { await outcome { try await shop.engine.execute("SELECT 1") } }
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome { try await shop.engine.execute("SELECT 1") }
+                }
                 try await eventually("it waits") { shop.engine.statistics.waiting == 1 }
                 task.cancel()
                 #expect(await task.value == .cancelled)
@@ -81,7 +85,7 @@ import Testing
 
     @Test func `that was cancelled before sends nothing`() async throws {
         try await withShop(behindProxy: true) { shop in
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 while !Task.isCancelled { await Task.yield() }
                 let statement = await outcome { try await shop.engine.execute("SELECT 1") }
                 let transaction = await outcome {
@@ -100,7 +104,9 @@ import Testing
     @Test func `while it connects leaves no connection behind`() async throws {
         try await withShop(PoolOptions(size: 2, maxOverflow: 0), behindProxy: true) { shop in
             try shop.proxy.stall()
-            let task = Task { await outcome { try await shop.engine.execute("SELECT 1") } }
+            let task = Task(executorPreference: testExecutor) {
+                await outcome { try await shop.engine.execute("SELECT 1") }
+            }
             try await eventually("it connects") { try shop.proxy.connections == 1 }
             task.cancel()
             #expect(await task.value == .cancelled)
@@ -112,7 +118,7 @@ import Testing
     /// The commit is either sent, and then its answer is awaited, or it is not. In between there is nothing.
     @Test func `that has sent its COMMIT hears how it ended`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 await outcome {
                     try await shop.engine.withTransaction { session in
                         try await session.execute("INSERT INTO items VALUES (1, 'item')")
@@ -134,7 +140,7 @@ import Testing
             if gap % 2 == 0 { try await shop.engine.warmUp() }
             let proxy = try shop.proxy
             proxy.latency = .milliseconds(4)
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 await outcome {
                     try await shop.engine.withTransaction { session in
                         try await session.execute("INSERT INTO items VALUES (1, 'item')")

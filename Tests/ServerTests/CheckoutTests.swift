@@ -12,7 +12,7 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     let alreadyWaiting = shop.engine.statistics.waiting
     for number in 0..<count {
         tasks.append(
-            Task {
+            Task(executorPreference: testExecutor) {
                 await outcome { try await shop.engine.withConnection { _ in served.append(number) } }
             })
         try await eventually("\(number) waits") { shop.engine.statistics.waiting == alreadyWaiting + number + 1 }
@@ -187,7 +187,9 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
         let options = PoolOptions(size: 4, maxOverflow: 0, idleTimeout: .milliseconds(100), minimumIdle: 1)
         try await withShop(options) { shop in
             _ = try await shop.whileLocked {
-                let tasks = (0..<4).map { _ in Task { try await shop.engine.execute(shop.lockedStatement) } }
+                let tasks = (0..<4).map { _ in
+                    Task(executorPreference: testExecutor) { try await shop.engine.execute(shop.lockedStatement) }
+                }
                 try await shop.untilWaiting(4)
                 return tasks
             }
@@ -236,7 +238,7 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     @Test func `lets what runs come to its end`() async throws {
         try await withShop { shop in
             let (work, shutdown) = try await shop.whileLocked {
-                let work = Task {
+                let work = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await session.execute("INSERT INTO items VALUES (1, 'item')")
@@ -245,7 +247,9 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
                     }
                 }
                 try await shop.untilWaiting()
-                let shutdown = Task { await shop.engine.shutdown(grace: .seconds(60)) }
+                let shutdown = Task(executorPreference: testExecutor) {
+                    await shop.engine.shutdown(grace: .seconds(60))
+                }
                 try await eventually("new work is refused") {
                     await outcome { try await shop.engine.execute("SELECT 1") } == .shutDown
                 }
@@ -260,7 +264,7 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     @Test func `cancels what runs beyond the grace`() async throws {
         try await withShop { shop in
             try await shop.whileLocked {
-                let work = Task {
+                let work = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await session.execute("INSERT INTO items VALUES (1, 'item')")
@@ -283,7 +287,9 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
             let served = Journal<Int>()
             try await shop.engine.withConnection { _ in
                 let tasks = try await queue(3, at: shop, served)
-                let shutdown = Task { await shop.engine.shutdown(grace: .seconds(30)) }
+                let shutdown = Task(executorPreference: testExecutor) {
+                    await shop.engine.shutdown(grace: .seconds(30))
+                }
                 for task in tasks { #expect(await task.value == .shutDown) }
                 _ = shutdown
             }

@@ -222,7 +222,7 @@ private let fillBooks: SQLQuery = """
     @Test func `notifications come as they are sent`() async throws {
         try await withShop { shop in
             let engine = shop.engine
-            let listening = Task {
+            let listening = Task(executorPreference: testExecutor) {
                 var payloads: [String] = []
                 for try await notification in engine.listen(on: "orders") {
                     payloads.append(notification.payload)

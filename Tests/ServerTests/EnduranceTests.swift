@@ -13,7 +13,7 @@ import Testing
             try await shop.engine.warmUp()  // a server that was never reached is an error at once
             let stop = Journal<Bool>()
             let bank = Bank()
-            let work = Task {
+            let work = Task(executorPreference: testExecutor) {
                 await withTaskGroup(of: Void.self) { group in
                     for teller in 0..<Bank.tellers {
                         group.addTask { await bank.work(in: shop, teller: teller, until: stop) }

@@ -190,7 +190,7 @@ private func withCluster(
             try await engine.execute("CREATE TABLE items (id int8)")
             let restart = try await engine.withTransaction { session in
                 try await session.execute("INSERT INTO items VALUES (1)")
-                let restart = Task { try await server.restart(.smart) }
+                let restart = Task(executorPreference: testExecutor) { try await server.restart(.smart) }
                 try await eventually("new sessions are refused") {
                     let patience = PoolOptions(size: 1, checkoutTimeout: .milliseconds(500))
                     let probe = try Engine(Engine.Configuration(url: server.url, pool: patience))
@@ -198,7 +198,9 @@ private func withCluster(
                     await probe.shutdown()
                     return isRefused
                 }
-                let late = Task { try await engine.execute("INSERT INTO items VALUES (3)") }
+                let late = Task(executorPreference: testExecutor) {
+                    try await engine.execute("INSERT INTO items VALUES (3)")
+                }
                 try await eventually("the pool has heard of it") { engine.statistics.connectFailures > 0 }
                 try await session.execute("INSERT INTO items VALUES (2)")
                 engine.invalidate()

@@ -52,7 +52,7 @@ import Testing
             try await fill(shop, 1)
             try shop.proxy.stall()
             let start = ContinuousClock.now
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 try await shop.engine.withTransaction { session in
                     try await session.execute("INSERT INTO items VALUES (1, 'item')")
                 }
@@ -122,7 +122,7 @@ import Testing
     @Test func `with a statement under way ends that statement`() async throws {
         try await withShop { shop in
             let task = try await shop.whileLocked {
-                let task = Task {
+                let task = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await session.execute("INSERT INTO items VALUES (1, 'item')")

@@ -67,7 +67,9 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         try await withShop(PoolOptions(size: 5, maxOverflow: 0)) { shop in
             let tasks = try await shop.whileLocked {
                 let tasks = (0..<5).map { _ in
-                    Task { await outcome { try await shop.engine.execute(shop.lockedStatement) } }
+                    Task(executorPreference: testExecutor) {
+                        await outcome { try await shop.engine.execute(shop.lockedStatement) }
+                    }
                 }
                 try await shop.untilWaiting(5)
                 tasks[2].cancel()
@@ -82,7 +84,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     @Test func `J176 T09: a stream that is cancelled half read leaves its connection usable`() async throws {
         try await withShop(one) { shop in
             let seen = Journal<Int>()
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 await outcome {
                     let rows = shop.engine.query(
                         "SELECT generate_series(1, 1000000) FROM pg_sleep(0)", as: Int.self)
@@ -185,7 +187,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     {
         try await withShop(one) { shop in
             let heard = Journal<String>()
-            let listening = Task {
+            let listening = Task(executorPreference: testExecutor) {
                 for try await notification in shop.engine.listen(on: "orders_\(shop.number)") {
                     heard.append(notification.isGap ? "gap" : notification.payload)
                 }

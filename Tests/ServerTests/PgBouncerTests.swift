@@ -87,7 +87,7 @@ extension Shop {
     @Test func `a cancelled statement ends, and the next one is not hit`() async throws {
         try await withBouncedEngine(size: 1) { engine, shop in
             for round in 1...5 {
-                let sleeping = Task {
+                let sleeping = Task(executorPreference: testExecutor) {
                     try await engine.query("SELECT pg_sleep(60), \(round)::int8", as: (String, Int).self).one()
                 }
                 try await eventually("it sleeps") {

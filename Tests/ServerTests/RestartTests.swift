@@ -19,7 +19,7 @@ import Testing
         try await withServer { server in
             try await withShop(PoolOptions(size: 4, maxOverflow: 0), server: server) { shop in
                 let (acknowledged, unknown, stop) = (Journal<Int>(), Journal<Int>(), Journal<Bool>())
-                let work = Task {
+                let work = Task(executorPreference: testExecutor) {
                     await withTaskGroup(of: Void.self) { group in
                         for worker in 0..<4 {
                             group.addTask {
@@ -64,7 +64,7 @@ import Testing
             try await withShop(server: server) { shop in
                 try await shop.engine.execute("SELECT 1")
                 try await server.shutDown()
-                let waiting = Task { await insert(1, in: shop) }
+                let waiting = Task(executorPreference: testExecutor) { await insert(1, in: shop) }
                 try await eventually("it has tried") { shop.engine.statistics.connectFailures > 0 }
                 try await server.startAgain()
                 #expect(await waiting.value == .returned)
@@ -79,7 +79,7 @@ import Testing
             let proxy = try shop.proxy
             proxy.refuse()
             proxy.cut()
-            let work = Task { try await transactions(10, in: shop) }
+            let work = Task(executorPreference: testExecutor) { try await transactions(10, in: shop) }
             try await eventually("it has tried") { shop.engine.statistics.connectFailures > 0 }
             proxy.accept()
             try await work.value

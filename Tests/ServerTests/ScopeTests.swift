@@ -61,7 +61,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
             let journal = Journal<String>()
             let second = try await shop.engine.withTransaction { session in
                 try await session.withAdvisoryLock(key) { _ in
-                    let second = Task {
+                    let second = Task(executorPreference: testExecutor) {
                         try await shop.engine.withTransaction { session in
                             try await session.withAdvisoryLock(key) { _ in journal.append("second") }
                         }

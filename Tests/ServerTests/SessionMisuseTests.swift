@@ -9,7 +9,9 @@ import Testing
             try await shop.engine.withTransaction { session in
                 nonisolated(unsafe) let smuggled = session
                 let first = try await shop.whileLocked {
-                    let first = Task { await outcome { try await smuggled.execute(shop.lockedStatement) } }
+                    let first = Task(executorPreference: testExecutor) {
+                        await outcome { try await smuggled.execute(shop.lockedStatement) }
+                    }
                     try await shop.untilWaiting()
                     let second = await outcome { try await session.execute("INSERT INTO items VALUES (1, 'second')") }
                     #expect(second == .invalidState)
@@ -35,7 +37,9 @@ import Testing
                 _ = await outcome {
                     try await shop.engine.withSession { session in
                         nonisolated(unsafe) let smuggled = session
-                        straggler = Task { await outcome { try await smuggled.execute(shop.lockedStatement) } }
+                        straggler = Task(executorPreference: testExecutor) {
+                            await outcome { try await smuggled.execute(shop.lockedStatement) }
+                        }
                         try await shop.untilWaiting()
                     }
                 }

@@ -56,7 +56,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
     @Test func `is rolled back while another one commits`() async throws {
         try await withShop { shop in
             let rolledBack = try await shop.whileLocked {
-                let rolledBack = Task {
+                let rolledBack = Task(executorPreference: testExecutor) {
                     await outcome {
                         try await shop.engine.withTransaction { session in
                             try await add(1, "rolled back", to: session)

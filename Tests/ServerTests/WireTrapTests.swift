@@ -141,7 +141,9 @@ private func noise(_ count: Int) -> [UInt8] {
             try await shop.engine.warmUp()
             let proxy = try shop.proxy
             proxy.stall(.toServer)
-            let task = Task { try await shop.engine.query("SELECT octet_length(\(bytes))", as: Int.self).one() }
+            let task = Task(executorPreference: testExecutor) {
+                try await shop.engine.query("SELECT octet_length(\(bytes))", as: Int.self).one()
+            }
             // Others are served meanwhile: nothing of the library's is blocked by the full socket.
             try await eventually("it is under way") { shop.engine.statistics.leased == 1 }
             #expect(try await shop.witness.query("SELECT 1", as: Int.self).one() == 1)
@@ -156,7 +158,9 @@ private func noise(_ count: Int) -> [UInt8] {
             try await shop.engine.warmUp()
             let proxy = try shop.proxy
             proxy.stall(.toServer)
-            let task = Task { await outcome { try await shop.engine.execute("SELECT octet_length(\(bytes))") } }
+            let task = Task(executorPreference: testExecutor) {
+                await outcome { try await shop.engine.execute("SELECT octet_length(\(bytes))") }
+            }
             try await eventually("it is under way") { shop.engine.statistics.leased == 1 }
             let start = ContinuousClock.now
             task.cancel()
@@ -173,7 +177,7 @@ private func noise(_ count: Int) -> [UInt8] {
             try await shop.engine.warmUp()
             let proxy = try shop.proxy
             let before = proxy.bytesToClient
-            let task = Task {
+            let task = Task(executorPreference: testExecutor) {
                 try await shop.engine.query("SELECT repeat('x', 1000) FROM generate_series(1, 20000)", as: String.self)
                     .all()
             }
@@ -209,7 +213,7 @@ private func noise(_ count: Int) -> [UInt8] {
             let proxy = try shop.proxy
             for rows in [50, 100, 150, 200, 250, 300, 350, 500] {
                 proxy.stall(.toClient)
-                let task = Task {
+                let task = Task(executorPreference: testExecutor) {
                     try await shop.engine.withTransaction { session in
                         try await session.query(
                             "SELECT repeat('x', 100) FROM generate_series(1, \(rows))", as: String.self

@@ -6,7 +6,7 @@ import Testing
     private func cancelled(_ number: Int, _ server: ScriptedServer, _ engine: Engine) async throws -> Task<
         Int, any Error
     > {
-        let task = Task { try await engine.echo(number) }
+        let task = Task(executorPreference: testExecutor) { try await engine.echo(number) }
         try await eventually("\(number) is under way") { server.hasReached(.statement("SELECT \(number)")) }
         task.cancel()
         return task
@@ -68,7 +68,9 @@ import Testing
     @Test func `is not sent for a COMMIT that is under way`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("COMMIT"), .slow(milliseconds: 200), times: 1)
-            let task = Task { try await engine.withTransaction { try await $0.execute("INSERT") } }
+            let task = Task(executorPreference: testExecutor) {
+                try await engine.withTransaction { try await $0.execute("INSERT") }
+            }
             try await eventually("COMMIT is under way") { server.hasReached(.statement("COMMIT")) }
             task.cancel()
             _ = try await task.value

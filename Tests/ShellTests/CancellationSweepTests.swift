@@ -84,7 +84,7 @@ private struct Lane {
     private func run(_ passage: Passage) async throws {
         // The connection that stands is pinged by the caller, or fails to; then connects are due.
         script(passage)
-        let caller = Task { [engine] in
+        let caller = Task(executorPreference: testExecutor) { [engine] in
             // Through every gap: ping and statement on the old connection, then the same on a new one.
             for round in 0..<2 {
                 if round == 1 { engine.invalidate() }
@@ -103,7 +103,7 @@ private struct Lane {
             }
         }
         // What never comes comes later, when the caller has long given up, or is waiting still.
-        let releaser = Task { [server] in
+        let releaser = Task(executorPreference: testExecutor) { [server] in
             while !Task.isCancelled {
                 try await Task.sleep(for: .milliseconds(25))
                 server.release()

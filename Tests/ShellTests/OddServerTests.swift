@@ -176,7 +176,7 @@ import Testing
             try await withEngine(on: server) { engine in
                 try await engine.answers(7)
                 server.on(.statement("SELECT 13"), .hold, times: 1)
-                let task = Task { try await engine.echo(13) }
+                let task = Task(executorPreference: testExecutor) { try await engine.echo(13) }
                 try await eventually("it is under way") { server.hasReached(.statement("SELECT 13")) }
                 task.cancel()
                 let error = try await failure { try await task.value }

@@ -5,7 +5,7 @@ import Testing
     /// Callers without end, each with a short patience, until the body returns.
     private func withCrowd<R>(of size: Int, _ engine: Engine, _ body: () async throws -> R) async throws -> R {
         let crowd = (0..<size).map { number in
-            Task {
+            Task(executorPreference: testExecutor) {
                 while !Task.isCancelled {
                     _ = try? await engine.echo(number)
                     try? await Task.sleep(for: .milliseconds(1))
@@ -57,7 +57,7 @@ import Testing
         try await withWarmEngine(options) { server, engine in
             server.on(.connect, .fatal("57P03"))
             engine.invalidate()
-            let patient = Task { try await engine.echo(1) }
+            let patient = Task(executorPreference: testExecutor) { try await engine.echo(1) }
             defer { patient.cancel() }
             try await eventually("it has tried twice") { engine.statistics.connectFailures >= 2 }
             let error = try await failure {
@@ -75,7 +75,7 @@ import Testing
             let waiter = try await engine.withSession { session in
                 try await session.execute("INSERT")
                 server.on(.connect, .fatal("57P03"))
-                let waiter = Task { try await engine.echo(8) }
+                let waiter = Task(executorPreference: testExecutor) { try await engine.echo(8) }
                 try await eventually("the server has refused") { engine.statistics.connectFailures > 1 }
                 try await session.commit()
                 return waiter
@@ -151,7 +151,7 @@ import Testing
                 #expect(then.waiterHoldsConnection)
                 #expect("\(error)".contains("holds a connection itself"))
 
-                let other = Task { try await engine.echo(2) }
+                let other = Task(executorPreference: testExecutor) { try await engine.echo(2) }
                 let blameless = try await failure { try await other.value }
                 guard case EngineError.checkoutTimedOut(let then) = blameless else { throw blameless }
                 #expect(!then.waiterHoldsConnection)
@@ -164,9 +164,11 @@ import Testing
         options.maxWaiters = 3
         try await withWarmEngine(options) { server, engine in
             server.on(.statement("SELECT 13"), .hold, times: 1)
-            let holder = Task { try await engine.echo(13) }
+            let holder = Task(executorPreference: testExecutor) { try await engine.echo(13) }
             try await eventually("the connection is lent") { server.hasReached(.statement("SELECT 13")) }
-            let waiters = (1...3).map { number in Task { try await engine.echo(number) } }
+            let waiters = (1...3).map { number in
+                Task(executorPreference: testExecutor) { try await engine.echo(number) }
+            }
             try await eventually("three wait") { engine.statistics.waiting == 3 }
             let start = ContinuousClock.now
             let error = try await failure { try await engine.echo(4) }
@@ -183,7 +185,7 @@ import Testing
         let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(20))
         try await withWarmEngine(options) { server, engine in
             server.on(.statement("SELECT 13"), .hold)
-            let tasks = (0..<4).map { _ in Task { try await engine.echo(13) } }
+            let tasks = (0..<4).map { _ in Task(executorPreference: testExecutor) { try await engine.echo(13) } }
             try await eventually("three wait") { engine.statistics.waiting == 3 && engine.statistics.leased == 1 }
             engine.resize(size: 4, maxOverflow: 0)
             try await eventually("all four run: \(engine.statistics)") { server.count(.statement("SELECT 13")) == 4 }
@@ -202,14 +204,18 @@ import Testing
         try await withWarmEngine(options) { server, engine in
             // Each hears from its own connection, all at the same moment, that the primary has been demoted.
             server.on(.statement("INSERT 14"), .holdThenError("25006"))
-            let demoted = (0..<count).map { _ in Task { try await engine.execute("INSERT 14") } }
+            let demoted = (0..<count).map { _ in
+                Task(executorPreference: testExecutor) { try await engine.execute("INSERT 14") }
+            }
             try await eventually("all run: \(engine.statistics)") {
                 server.count(.statement("INSERT 14")) == count
             }
             server.recover()
             for task in demoted { _ = await task.result }
             server.on(.statement("INSERT 15"), .hold)
-            let again = (0..<count).map { _ in Task { try await engine.execute("INSERT 15") } }
+            let again = (0..<count).map { _ in
+                Task(executorPreference: testExecutor) { try await engine.execute("INSERT 15") }
+            }
             try await eventually("all run again: \(engine.statistics)") {
                 server.count(.statement("INSERT 15")) == count
             }

@@ -9,6 +9,7 @@ struct OpenSavepoints {
 
     /// A statement that the server has executed.
     mutating func note(_ text: String) {
+        guard Self.mayConcern(text) else { return }
         var words = text.split { $0.isWhitespace || $0 == ";" }[...]
         switch words.popFirst()?.uppercased() {
         case "SAVEPOINT": if let name = words.first { names.append(Self.canonical(name)) }
@@ -19,6 +20,17 @@ struct OpenSavepoints {
             names.removeSubrange((index + 1)...)
         case "COMMIT", "END", "PREPARE": forgetAll()
         default: break
+        }
+    }
+
+    /// By its first letter, without splitting it all.
+    private static func mayConcern(_ text: String) -> Bool {
+        guard let start = text.utf8.first(where: { $0 > UInt8(ascii: " ") && $0 != UInt8(ascii: ";") }) else {
+            return false
+        }
+        let word = text.utf8.drop { $0 != start }.prefix(9)
+        return ["SAVEPOINT", "RELEASE", "ROLLBACK", "ABORT", "COMMIT", "END", "PREPARE"].contains { known in
+            word.count >= known.utf8.count && zip(word, known.utf8).allSatisfy { $0 & 0xDF == $1 }
         }
     }
 

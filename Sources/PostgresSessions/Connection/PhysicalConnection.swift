@@ -15,7 +15,7 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
 
     /// Statements whose columns have a type without a binary form: their results come as text.
-    @exclusivity(unchecked) private var textStatements: Set<String> = []
+    @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
 
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) private(set) var leftovers: SessionState = []
@@ -26,7 +26,8 @@ final class PhysicalConnection: @unchecked Sendable {
     /// A command of the last flight was completed: what came after it may have been executed too.
     @exclusivity(unchecked) private(set) var hasCompletedAny = false
     /// For the report of a leak.
-    @exclusivity(unchecked) private(set) var lastStatement: String?
+    var lastStatement: String? { lastText.map { String(decoding: $0, as: UTF8.self) } }
+    @exclusivity(unchecked) private var lastText: [UInt8]?
 
     private struct PlannedCommand {
         var entry: StatementCache.Entry?
@@ -49,31 +50,37 @@ final class PhysicalConnection: @unchecked Sendable {
         plan.removeAll(keepingCapacity: true)
         let dropped = try queueDiscarded()
         let refusal = try queue(flight)
-        try wire.queueSync()
-        var outcome =
-            flight.limits.isInterruptible
-            ? try await readCancellably(flight, skipping: dropped)
-            : try await readReplies(to: flight, skipping: dropped)
-        if let refusal, outcome.failure == nil { outcome.failure = refusal }
-        return outcome
+        var reader = ReplyReader(skipping: dropped)
+        // What is answered at once needs no ear for the task's cancellation, which is not for free.
+        let waitsBriefly = WireConnection.isOnLoop
+        if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight)) }
+        let isOver = waitsBriefly ? try takeReplies(to: flight, &reader) : false
+        if !isOver { try await readRest(of: flight, &reader, departing: !waitsBriefly) }
+        if wire.isCancelling { try await wire.endFlight() }
+        reader.outcome.interruption = wire.interruption
+        if let refusal, reader.outcome.failure == nil { reader.outcome.failure = refusal }
+        return reader.outcome
     }
 
-    /// As `readReplies`; the task's cancellation cancels the statement.
-    @inline(__always)
-    private func readCancellably(_ flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
-        var outcome = FlightOutcome()
+    /// Sends what has not been sent, and takes the answers that have not come. Where the flight's limits allow, the task's
+    /// cancellation cancels the statement.
+    private func readRest(of flight: Flight, _ reader: inout ReplyReader, departing: Bool) async throws(WireError) {
+        guard flight.limits.isInterruptible else {
+            return try await readToEnd(of: flight, &reader, departing: departing)
+        }
+        var known = reader
         var failure: WireError?
         await withTaskCancellationHandler {
             do throws(WireError) {
-                outcome = try await readReplies(to: flight, skipping: dropped)
+                try await readToEnd(of: flight, &known, departing: departing)
             } catch {
                 failure = error
             }
         } onCancel: {
             wire.interrupt()
         }
+        reader = known
         if let failure { throw failure }
-        return outcome
     }
 
     // MARK: A flight in two halves, for streams: the next rows are under way while the last ones are read
@@ -92,7 +99,11 @@ final class PhysicalConnection: @unchecked Sendable {
     func land() async throws(WireError) -> FlightOutcome? {
         guard let flight = underWay else { return nil }
         underWay = nil
-        return try await readCancellably(flight, skipping: 0)
+        var reader = ReplyReader(skipping: 0)
+        try await readRest(of: flight, &reader, departing: false)
+        if wire.isCancelling { try await wire.endFlight() }
+        reader.outcome.interruption = wire.interruption
+        return reader.outcome
     }
 
     /// A stream was left early: what it had asked for last is read and dropped.
@@ -101,7 +112,8 @@ final class PhysicalConnection: @unchecked Sendable {
         guard let flight = underWay else { return }
         underWay = nil
         wire.clearInterrupt()
-        _ = try await readReplies(to: flight, skipping: 0)
+        var reader = ReplyReader(skipping: 0)
+        try await readToEnd(of: flight, &reader, departing: false)
     }
 
     /// A Sync and its answer: one round trip that says nothing but "alive".
@@ -166,24 +178,29 @@ final class PhysicalConnection: @unchecked Sendable {
 
     // MARK: A flight
 
-    /// Writes what is left to write, and reads all answers.
-    @inline(__always)
-    private func readReplies(to flight: Flight, skipping dropped: Int) async throws(WireError) -> FlightOutcome {
-        if wire.mustFlush { try await wire.flush(flight.limits) }
-        var reader = ReplyReader(skipping: dropped)
+    private func limitsOfFirstReply(to flight: Flight) -> FlightLimits {
         var limits = flight.limits
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
-        while true {
-            guard let reply = try wire.takeReply() else {
-                try await wire.waitForInput(limits)
-                continue
-            }
-            limits = flight.limits
-            if try accept(reply, of: flight, &reader) { break }
+        return limits
+    }
+
+    private func readToEnd(of flight: Flight, _ reader: inout ReplyReader, departing: Bool) async throws(WireError) {
+        if departing { try await wire.depart(limitsOfFirstReply(to: flight)) }
+        if wire.mustFlush { try await wire.flush(flight.limits) }
+        var limits = reader.hasAny ? flight.limits : limitsOfFirstReply(to: flight)
+        while try !takeReplies(to: flight, &reader) {
+            if reader.hasAny { limits = flight.limits }
+            try await wire.waitForInput(limits)
         }
-        if wire.isCancelling { try await wire.endFlight() }
-        reader.outcome.interruption = wire.interruption
-        return reader.outcome
+    }
+
+    /// Takes what has arrived. True: that was all.
+    private func takeReplies(to flight: Flight, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+        while let reply = try wire.takeReply() {
+            reader.hasAny = true
+            if try accept(reply, of: flight, &reader) { return true }
+        }
+        return false
     }
 
     /// Statements that the cache no longer wants are dropped ahead of the flight, in a segment of their own, whose failure is
@@ -210,20 +227,20 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
-        let text = command.text
-        if !isOwn { lastStatement = text }
-        let isBinary = textStatements.isEmpty || !textStatements.contains(text)
+        if !isOwn { lastText = command.utf8 }
+        let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard cache.isEnabled, !isUnnamed else {
+            let text = command.text
             if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(PlannedCommand(entry: nil, isPreparing: false))
             return
         }
-        let entry = cache.entry(for: text, command.parameters)
+        let entry = cache.entry(for: command.utf8, command.parameters)
         if !isOwn { leftovers.formUnion(entry.leaves) }
         let mustPrepare = entry.state == .unknown
         if mustPrepare {
-            try wire.queuePrepare(name: entry.name, text: text, command.parameters)
+            try wire.queuePrepare(name: entry.name, text: command.text, command.parameters)
             entry.state = .queued
         }
         plan.append(PlannedCommand(entry: entry, isPreparing: mustPrepare))
@@ -239,6 +256,8 @@ final class PhysicalConnection: @unchecked Sendable {
         /// The command whose reply is next.
         var index = 0
         var outcome = FlightOutcome()
+        /// There has been a reply: the server lives.
+        var hasAny = false
 
         init(skipping: Int) { self.skipping = skipping }
     }
@@ -271,7 +290,7 @@ final class PhysicalConnection: @unchecked Sendable {
         case .refused(let error):
             if reader.outcome.failure == nil { reader.outcome.failure = error }
             if let entry { noteFailure(error, of: entry) }
-            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(flight[reader.index].text) }
+            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(flight[reader.index].utf8) }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")

@@ -5,13 +5,14 @@ internal import PostgresWire
 /// Part of a connection, so one borrower at a time. It tells the truth only as long as nobody deallocates by hand;
 /// the server's 26000 and 42P05 say so, and then it forgets.
 struct StatementCache {
-    /// One prepared statement. The chain holds the same text with other parameter types.
+    /// One prepared statement. The chain holds others of the same digest: mostly the same text with other parameter types.
     final class Entry {
         /// unknown → queued (a Parse is under way) → prepared (the server has confirmed it).
         enum State { case unknown, queued, prepared }
 
         let name: String
-        let text: String
+        /// As UTF-8.
+        let text: [UInt8]
         let types: [UInt32]
         var lastUse: UInt64
         /// What each execution may leave in the session.
@@ -21,25 +22,15 @@ struct StatementCache {
         var columns: RowColumns?
         var next: Entry?
 
-        init(name: String, text: String, types: [UInt32], lastUse: UInt64, next: Entry?) {
+        init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
-            leaves = SessionState(leftBy: text)
+            leaves = SessionState(leftBy: String(decoding: text, as: UTF8.self))
         }
     }
 
-    /// A text with a hash that is cheap to compute: nobody who could choose texts to collide would need to.
-    private struct Key: Hashable {
-        let text: String
-        private let digest: UInt64
-
-        init(_ text: String) {
-            self.text = text
-            digest = text.utf8.withContiguousStorageIfAvailable { Self.digest(UnsafeRawBufferPointer($0)) } ?? 0
-        }
-
-        func hash(into hasher: inout Hasher) { hasher.combine(digest) }
-
-        private static func digest(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    /// What finds a text. It is cheap to compute: nobody who could choose texts that collide would need to.
+    private static func digest(_ text: [UInt8]) -> UInt64 {
+        text.withUnsafeBytes { bytes in
             var digest = UInt64(truncatingIfNeeded: bytes.count)
             var offset = 0
             while offset + 8 <= bytes.count {
@@ -52,15 +43,15 @@ struct StatementCache {
             }
             return digest
         }
+    }
 
-        private static func mix(_ word: UInt64, into digest: inout UInt64) {
-            digest = (digest ^ word) &* 0x9E37_79B9_7F4A_7C15
-            digest ^= digest >> 32
-        }
+    private static func mix(_ word: UInt64, into digest: inout UInt64) {
+        digest = (digest ^ word) &* 0x9E37_79B9_7F4A_7C15
+        digest ^= digest >> 32
     }
 
     let capacity: Int
-    private var entries: [Key: Entry] = [:]
+    private var entries: [UInt64: Entry] = [:]
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
@@ -76,12 +67,12 @@ struct StatementCache {
     var hasDiscarded: Bool { !discarded.isEmpty }
 
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
-    mutating func entry(for text: String, _ parameters: WireParameters) -> Entry {
+    mutating func entry(for text: [UInt8], _ parameters: WireParameters) -> Entry {
         clock += 1
-        let key = Key(text)
+        let key = Self.digest(text)
         var candidate = entries[key]
         while let entry = candidate {
-            if parameters.has(types: entry.types) {
+            if parameters.has(types: entry.types), entry.text == text {
                 entry.lastUse = clock
                 return entry
             }
@@ -128,7 +119,7 @@ struct StatementCache {
     }
 
     private mutating func unlink(_ entry: Entry) -> Bool {
-        let key = Key(entry.text)
+        let key = Self.digest(entry.text)
         guard let first = entries[key] else { return false }
         if first === entry {
             entries[key] = entry.next

@@ -17,9 +17,9 @@ package import PostgresWire
 /// A value that cannot be bound (text with a NUL, more than 1 GiB, more than 65,535 parameters) is remembered, and thrown
 /// as ``EngineError/encoding(_:)`` when the query is run; nothing is sent then.
 public struct SQLQuery: Sendable {
-    /// The text with `$1`, `$2` … where the parameters are.
-    package private(set) var text: String
-    /// Each knows where in the text's UTF-8 its `$` stands. The text between is never searched for `$`.
+    /// The text, as UTF-8, with `$1`, `$2` … where the parameters are.
+    private(set) var utf8: [UInt8]
+    /// Each knows where in the text its `$` stands. The text between is never searched for `$`.
     package private(set) var parameters = WireParameters()
     /// Why this query cannot be run, if it cannot.
     private var refusal: String?
@@ -29,21 +29,24 @@ public struct SQLQuery: Sendable {
     /// The server's limit for one value (MaxAllocSize).
     package static let maximumValueSize = 0x3FFF_FFFF
 
-    init() { text = "" }
+    init() { utf8 = [] }
+
+    /// The text with `$1`, `$2` … where the parameters are.
+    package var text: String { String(decoding: utf8, as: UTF8.self) }
 
     /// Text as it is, without parameters. Never put anything there that came from outside.
     public init(unsafeRaw text: String) {
-        self.text = text
+        utf8 = Array(text.utf8)
     }
 
     /// Throws what went wrong while the query was made.
     package func validated() throws(EngineError) {
         if let refusal { throw .encoding(refusal) }
-        if text.containsNUL { throw .encoding("the query's text: it contains a NUL character") }
+        if utf8.withUnsafeBytes({ $0.containsNUL }) { throw .encoding("the query's text: it contains a NUL character") }
     }
 
     mutating func reserve(text textCapacity: Int, parameters count: Int) {
-        text.reserveCapacity(textCapacity + 2 * count)
+        utf8.reserveCapacity(textCapacity + 3 * count)
         if count > 0 { parameters.reserve(count) }
     }
 
@@ -60,12 +63,12 @@ extension SQLQuery {
     public mutating func append(_ other: SQLQuery) {
         if let reason = other.refusal { refuse(reason) }
         guard other.parameters.count > 0 else {
-            text += other.text
+            utf8 += other.utf8
             return
         }
         guard parameters.count > 0 else {
-            let before = text.utf8.count
-            text += other.text
+            let before = utf8.count
+            utf8 += other.utf8
             parameters.append(contentsOf: other.parameters) { _, parameter in before + Int(parameter.place) }
             return
         }
@@ -74,22 +77,21 @@ extension SQLQuery {
     }
 
     private mutating func appendRenumbered(_ other: SQLQuery) {
-        let source = other.text.utf8
-        var copied = source.startIndex
-        var whole = ""
-        swap(&whole, &text)
+        var copied = 0
+        var whole: [UInt8] = []
+        swap(&whole, &utf8)
         var number = parameters.count
         parameters.append(contentsOf: other.parameters) { index, parameter in
-            let placeholder = source.index(source.startIndex, offsetBy: Int(parameter.place))
-            whole += other.text[copied..<placeholder]
-            let place = whole.utf8.count
+            let placeholder = Int(parameter.place)
+            whole += other.utf8[copied..<placeholder]
+            let place = whole.count
             number += 1
-            whole += Self.placeholder(number)
-            copied = source.index(placeholder, offsetBy: 1 + Self.digits(of: index + 1))
+            Self.appendPlaceholder(number, to: &whole)
+            copied = placeholder + 1 + Self.digits(of: index + 1)
             return place
         }
-        whole += other.text[copied...]
-        text = whole
+        whole += other.utf8[copied...]
+        utf8 = whole
     }
 
     private static func digits(of number: Int) -> Int {
@@ -102,14 +104,17 @@ extension SQLQuery {
         }
     }
 
-    private static func placeholder(_ number: Int) -> String {
-        number < placeholders.count ? placeholders[number] : "$" + String(number)
+    private static func appendPlaceholder(_ number: Int, to text: inout [UInt8]) {
+        text.append(UInt8(ascii: "$"))
+        guard number >= 10 else { return text.append(UInt8(ascii: "0") + UInt8(number)) }
+        text.append(contentsOf: String(number).utf8)
     }
 
-    /// `$1` and so on, ready made for most queries.
-    private static let placeholders: [String] = (0..<100).map { "$" + String($0) }
-
-    mutating func append(raw more: String) { if !more.isEmpty { text += more } }
+    mutating func append(raw more: String) {
+        guard !more.isEmpty else { return }
+        let isDone: Void? = more.utf8.withContiguousStorageIfAvailable { utf8.append(contentsOf: $0) }
+        if isDone == nil { utf8.append(contentsOf: more.utf8) }
+    }
 }
 
 extension Sequence<SQLQuery> {
@@ -134,8 +139,8 @@ extension SQLQuery {
     }
 
     mutating func bindNull(_ type: SQLType) {
-        parameters.appendNull(oid: type.rawValue, place: text.utf8.count)
-        text += Self.placeholder(parameters.count)
+        parameters.appendNull(oid: type.rawValue, place: utf8.count)
+        Self.appendPlaceholder(parameters.count, to: &utf8)
         checkParameterCount()
     }
 
@@ -147,7 +152,7 @@ extension SQLQuery {
         _ type: SQLType, _ format: SQLFormat, _ swiftType: V.Type, _ encode: (inout SQLEncodingBuffer) throws -> Void
     ) {
         do {
-            let place = text.utf8.count
+            let place = utf8.count
             try parameters.append(oid: type.rawValue, isBinary: format == .binary, place: place) { bytes in
                 var buffer = SQLEncodingBuffer()
                 swap(&buffer.bytes, &bytes)
@@ -162,9 +167,9 @@ extension SQLQuery {
         } catch {
             let reason = (error as? SQLValueError)?.reason ?? "its encoding threw \(Swift.type(of: error))"
             refuse("parameter $\(parameters.count + 1) (\(V.self)): \(reason)")
-            parameters.appendNull(oid: type.rawValue, place: text.utf8.count)
+            parameters.appendNull(oid: type.rawValue, place: utf8.count)
         }
-        text += Self.placeholder(parameters.count)
+        Self.appendPlaceholder(parameters.count, to: &utf8)
         checkParameterCount()
     }
 

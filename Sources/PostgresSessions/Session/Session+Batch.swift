@@ -13,7 +13,7 @@ extension Session {
         var bytes = 0
         for statement in statements {
             chunk.append(statement)
-            bytes += statement.parameters.bytes.count + statement.text.utf8.count
+            bytes += statement.parameters.bytes.count + statement.utf8.count
             guard chunk.count >= Self.batchCount || bytes >= Self.batchBytes else { continue }
             try await send(chunk, &results)
             chunk.removeAll(keepingCapacity: true)

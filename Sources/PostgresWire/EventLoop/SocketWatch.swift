@@ -6,6 +6,8 @@ package enum Wake: Sendable {
     case deadline
     /// `interrupt` was called; sticky until `clearInterrupt`.
     case interrupted
+    /// A moment has passed since the flight was sent.
+    case late
 }
 
 /// What the kernel has to say of a socket.
@@ -17,6 +19,14 @@ struct SocketNews: OptionSet {
     static let ended = SocketNews(rawValue: 4)
 }
 
+/// A task that is about to wait for a socket.
+struct SocketWaiter {
+    let continuation: UnsafeContinuation<Wake, Never>
+    let wanted: SocketNews
+    /// Which of the watch's waits this is, where a timer may end it.
+    let number: UInt64?
+}
+
 /// What one socket has announced, and the one task that may wait for it.
 ///
 /// Readiness is remembered between waits (the kernel reports each change once), so a wait may end for news that was
@@ -26,7 +36,7 @@ final class SocketWatch: Sendable {
         var ready: SocketNews = []
         var wanted: SocketNews = []
         var waiter: UnsafeContinuation<Wake, Never>?
-        /// Tells a late timer that the wait it was for is over.
+        /// Tells a late timer that the wait it was for is over. A number belongs to one wait.
         var waitNumber: UInt64 = 0
         var isInterrupted = false
         var isParked = false
@@ -64,13 +74,23 @@ final class SocketWatch: Sendable {
         return await suspend(for: wanted, number: nil)
     }
 
-    private func waitBriefly(for wanted: SocketNews, until deadline: Monotonic) async -> Wake {
+    /// Has a connection's flight sent, and suspends until the socket can be read, the deadline, an interrupt, or, where a
+    /// loop has sent it, until it is late.
+    @inline(__always)
+    func wait(until deadline: Monotonic?, sending connection: WireConnection) async -> Wake {
+        if let deadline { return await waitBriefly(for: .read, until: deadline, sending: connection) }
+        return await suspend(for: .read, number: nil, sending: connection)
+    }
+
+    private func waitBriefly(
+        for wanted: SocketNews, until deadline: Monotonic, sending connection: WireConnection? = nil
+    ) async -> Wake {
         let number = state.withLock { state in
             state.waitNumber += 1
             return state.waitNumber
         }
         let timer = loop.schedule(at: deadline) { [self] in timeOut(number) }
-        let wake = await suspend(for: wanted, number: number)
+        let wake = await suspend(for: wanted, number: number, sending: connection)
         loop.cancel(timer)
         // A timer that fires just now is too late, also for the next wait.
         state.withLock { $0.waitNumber += 1 }
@@ -78,23 +98,45 @@ final class SocketWatch: Sendable {
     }
 
     @inline(__always)
-    private func suspend(for wanted: SocketNews, number: UInt64?) async -> Wake {
+    private func suspend(for wanted: SocketNews, number: UInt64?, sending connection: WireConnection? = nil) async
+        -> Wake
+    {
         await withUnsafeContinuation { continuation in
-            let now = state.withLock { state -> Wake? in
-                if state.isInterrupted { return .interrupted }
-                // The end is for good, and announced once.
-                if wanted.contains(.read) && state.ready.contains(.ended) { return .ready }
-                guard state.ready.isDisjoint(with: wanted) else {
-                    state.ready.subtract(wanted)
-                    return .ready
-                }
-                if let number, state.waitNumber != number { return .deadline }
-                state.wanted = wanted
-                state.waiter = continuation
-                return nil
-            }
-            if let now { continuation.resume(returning: now) }
+            let waiter = SocketWaiter(continuation: continuation, wanted: wanted, number: number)
+            if let connection { connection.send(then: waiter) } else { _ = admit(waiter) }
         }
+    }
+
+    /// From here on the waiter is resumed by what happens to the socket, or at once by what has happened already. Returns
+    /// the wait's number if it has to wait.
+    func admit(_ waiter: SocketWaiter) -> UInt64? {
+        var number: UInt64?
+        let now = state.withLock { state -> Wake? in
+            if state.isInterrupted { return .interrupted }
+            // The end is for good, and announced once.
+            if waiter.wanted.contains(.read) && state.ready.contains(.ended) { return .ready }
+            guard state.ready.isDisjoint(with: waiter.wanted) else {
+                state.ready.subtract(waiter.wanted)
+                return .ready
+            }
+            if let number = waiter.number {
+                if state.waitNumber != number { return .deadline }
+            } else {
+                state.waitNumber += 1
+            }
+            number = state.waitNumber
+            state.wanted = waiter.wanted
+            state.waiter = waiter.continuation
+            return nil
+        }
+        if let now { waiter.continuation.resume(returning: now) }
+        return number
+    }
+
+    /// The loop's word to the wait of this number, if it still lasts.
+    func endIfLate(_ number: UInt64) {
+        let waiter = state.withLock { $0.waitNumber == number ? $0.takeWaiter() : nil }
+        waiter?.resume(returning: .late)
     }
 
     private func timeOut(_ number: UInt64) {

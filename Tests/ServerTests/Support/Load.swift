@@ -5,7 +5,9 @@ import Testing
 func fill(_ shop: Shop, _ count: Int) async throws {
     try await shop.whileLocked {
         let tasks = (0..<count).map { _ in
-            Task { await outcome { try await shop.engine.execute(shop.lockedStatement) } }
+            Task(executorPreference: testExecutor) {
+                await outcome { try await shop.engine.execute(shop.lockedStatement) }
+            }
         }
         try await shop.untilWaiting(count)
         for task in tasks { task.cancel() }

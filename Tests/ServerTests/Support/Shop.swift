@@ -86,7 +86,7 @@ func withShop<R>(
     try await inTurn {
         let shop = try await openShop(pool, session, statementCacheSize, behindProxy, server)
         do {
-            let result = try await body(shop)
+            let result = try await withTaskExecutorPreference(testExecutor) { try await body(shop) }
             try await checkWhole(shop, sourceLocation)
             await close(shop)
             return result

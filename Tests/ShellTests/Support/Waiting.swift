@@ -101,7 +101,9 @@ func withEngine<R>(
     let engine = try Engine(
         Engine.Configuration(url: server.url, pool: pool, observers: observers, credentials: credentials))
     let outcome: Result<R, any Error>
-    do { outcome = .success(try await body(engine)) } catch { outcome = .failure(error) }
+    do { outcome = .success(try await withTaskExecutorPreference(testExecutor) { try await body(engine) }) } catch {
+        outcome = .failure(error)
+    }
     server.recover()
     await engine.shutdown(grace: .seconds(1))
     try await eventually("the server counts \(server.open) connections after the shutdown") { server.open == 0 }
