@@ -33,7 +33,7 @@ package final class WireConnection: @unchecked Sendable {
     @exclusivity(unchecked) var outstanding = 0
     /// Who interrupted the current flight, and the request that tells the server.
     @exclusivity(unchecked) package internal(set) var interruption: Interruption?
-    var cancel: CancelRequest?
+    @exclusivity(unchecked) var cancel: CancelRequest?
     var drainDeadline: Monotonic?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }

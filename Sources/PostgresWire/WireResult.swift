@@ -7,7 +7,7 @@ package final class WireResult: @unchecked Sendable {
     // Proof: the pointer is only read, and cleared once in deinit; `attachment` is set once, before anybody else sees it.
     let pointer: OpaquePointer
     /// What the layer above knows of the columns already. Set it before the result leaves the connection's borrower.
-    package var attachment: AnyObject?
+    @exclusivity(unchecked) package var attachment: AnyObject?
 
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
 

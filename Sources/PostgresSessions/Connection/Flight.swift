@@ -26,8 +26,6 @@ struct Flight {
         if index == leading.count { return statement }
         return index < end ? further[index - leading.count - 1] : trailing ?? statement
     }
-
-    func isOwn(_ index: Int) -> Bool { isOwn || index < leading.count || index >= end }
 }
 
 /// What came of a flight whose connection survived it.

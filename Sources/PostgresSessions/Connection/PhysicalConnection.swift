@@ -13,6 +13,7 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
+    @exclusivity(unchecked) private var reader = ReplyReader(skipping: 0)
 
     /// Statements whose columns have a type without a binary form: their results come as text.
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
@@ -50,36 +51,40 @@ final class PhysicalConnection: @unchecked Sendable {
         plan.removeAll(keepingCapacity: true)
         let dropped = try queueDiscarded()
         let refusal = try queue(flight)
-        var reader = ReplyReader(skipping: dropped)
+        reader = ReplyReader(skipping: dropped)
         // What is answered at once needs no ear for the task's cancellation, which is not for free.
         let waitsBriefly = WireConnection.isOnLoop
         if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight)) }
-        let isOver = waitsBriefly ? try takeReplies(to: flight, &reader) : false
-        if !isOver { try await readRest(of: flight, &reader, departing: !waitsBriefly) }
+        let isOver = waitsBriefly ? try takeReplies(to: flight) : false
+        if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
+        var outcome = try await finish()
+        if let refusal, outcome.failure == nil { outcome.failure = refusal }
+        return outcome
+    }
+
+    /// All answers have been read.
+    private func finish() async throws(WireError) -> FlightOutcome {
         if wire.isCancelling { try await wire.endFlight() }
-        reader.outcome.interruption = wire.interruption
-        if let refusal, reader.outcome.failure == nil { reader.outcome.failure = refusal }
-        return reader.outcome
+        var outcome = FlightOutcome()
+        swap(&outcome, &reader.outcome)
+        outcome.interruption = wire.interruption
+        return outcome
     }
 
     /// Sends what has not been sent, and takes the answers that have not come. Where the flight's limits allow, the task's
     /// cancellation cancels the statement.
-    private func readRest(of flight: Flight, _ reader: inout ReplyReader, departing: Bool) async throws(WireError) {
-        guard flight.limits.isInterruptible else {
-            return try await readToEnd(of: flight, &reader, departing: departing)
-        }
-        var known = reader
+    private func readRest(of flight: Flight, departing: Bool) async throws(WireError) {
+        guard flight.limits.isInterruptible else { return try await readToEnd(of: flight, departing: departing) }
         var failure: WireError?
         await withTaskCancellationHandler {
             do throws(WireError) {
-                try await readToEnd(of: flight, &known, departing: departing)
+                try await readToEnd(of: flight, departing: departing)
             } catch {
                 failure = error
             }
         } onCancel: {
             wire.interrupt()
         }
-        reader = known
         if let failure { throw failure }
     }
 
@@ -99,11 +104,9 @@ final class PhysicalConnection: @unchecked Sendable {
     func land() async throws(WireError) -> FlightOutcome? {
         guard let flight = underWay else { return nil }
         underWay = nil
-        var reader = ReplyReader(skipping: 0)
-        try await readRest(of: flight, &reader, departing: false)
-        if wire.isCancelling { try await wire.endFlight() }
-        reader.outcome.interruption = wire.interruption
-        return reader.outcome
+        reader = ReplyReader(skipping: 0)
+        try await readRest(of: flight, departing: false)
+        return try await finish()
     }
 
     /// A stream was left early: what it had asked for last is read and dropped.
@@ -112,8 +115,9 @@ final class PhysicalConnection: @unchecked Sendable {
         guard let flight = underWay else { return }
         underWay = nil
         wire.clearInterrupt()
-        var reader = ReplyReader(skipping: 0)
-        try await readToEnd(of: flight, &reader, departing: false)
+        reader = ReplyReader(skipping: 0)
+        try await readToEnd(of: flight, departing: false)
+        reader = ReplyReader(skipping: 0)
     }
 
     /// A Sync and its answer: one round trip that says nothing but "alive".
@@ -184,21 +188,21 @@ final class PhysicalConnection: @unchecked Sendable {
         return limits
     }
 
-    private func readToEnd(of flight: Flight, _ reader: inout ReplyReader, departing: Bool) async throws(WireError) {
+    private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
         if departing { try await wire.depart(limitsOfFirstReply(to: flight)) }
         if wire.mustFlush { try await wire.flush(flight.limits) }
         var limits = reader.hasAny ? flight.limits : limitsOfFirstReply(to: flight)
-        while try !takeReplies(to: flight, &reader) {
+        while try !takeReplies(to: flight) {
             if reader.hasAny { limits = flight.limits }
             try await wire.waitForInput(limits)
         }
     }
 
     /// Takes what has arrived. True: that was all.
-    private func takeReplies(to flight: Flight, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+    private func takeReplies(to flight: Flight) throws(WireError) -> Bool {
         while let reply = try wire.takeReply() {
             reader.hasAny = true
-            if try accept(reply, of: flight, &reader) { return true }
+            if try accept(reply, of: flight) { return true }
         }
         return false
     }
@@ -215,15 +219,20 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Queues every command. What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
     private func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
-        for index in 0..<flight.count {
-            do throws(WireError) {
-                try queue(flight[index], isOwn: flight.isOwn(index), isUnnamed: flight.isUnnamed)
-            } catch .refused(let message) {
-                return WireServerError(severity: "ERROR", message: message)
-            }
-            if index == 0 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
+        do throws(WireError) {
+            for command in flight.leading { try queue(command, of: flight, isOwn: true) }
+            try queue(flight.statement, of: flight, isOwn: flight.isOwn)
+            for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
+            if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
+        } catch .refused(let message) {
+            return WireServerError(severity: "ERROR", message: message)
         }
         return nil
+    }
+
+    private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
+        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed)
+        if plan.count == 1 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
     }
 
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
@@ -263,7 +272,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Takes one reply. True: it was the flight's last.
-    private func accept(_ reply: Reply, of flight: Flight, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+    private func accept(_ reply: Reply, of flight: Flight) throws(WireError) -> Bool {
         if reader.skipping > 0 {
             reader.skipping -= 1
             return false
@@ -274,7 +283,7 @@ final class PhysicalConnection: @unchecked Sendable {
         }
         if plan[reader.index].isPreparing {
             plan[reader.index].isPreparing = false
-            return try acceptPrepared(reply, &reader)
+            return try acceptPrepared(reply)
         }
         let entry = plan[reader.index].entry
         switch reply {
@@ -300,7 +309,7 @@ final class PhysicalConnection: @unchecked Sendable {
         return false
     }
 
-    private func acceptPrepared(_ reply: Reply, _ reader: inout ReplyReader) throws(WireError) -> Bool {
+    private func acceptPrepared(_ reply: Reply) throws(WireError) -> Bool {
         guard let entry = plan[reader.index].entry else { return false }
         switch reply {
         case .complete: entry.state = .prepared

@@ -1,5 +1,11 @@
 internal import PostgresWire
 
+#if canImport(Darwin)
+    internal import Darwin
+#else
+    internal import Glibc
+#endif
+
 /// The statements one connection has prepared: text and parameter types to a name, least recently used first out.
 ///
 /// Part of a connection, so one borrower at a time. It tells the truth only as long as nobody deallocates by hand;
@@ -14,17 +20,27 @@ struct StatementCache {
         /// As UTF-8.
         let text: [UInt8]
         let types: [UInt32]
-        var lastUse: UInt64
+        @exclusivity(unchecked) var lastUse: UInt64
         /// What each execution may leave in the session.
         let leaves: SessionState
-        var state = State.unknown
+        @exclusivity(unchecked) var state = State.unknown
         /// What its results look like, known after its first execution.
-        var columns: RowColumns?
-        var next: Entry?
+        @exclusivity(unchecked) var columns: RowColumns?
+        @exclusivity(unchecked) var next: Entry?
 
         init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
             leaves = SessionState(leftBy: String(decoding: text, as: UTF8.self))
+        }
+    }
+
+    private static func isSame(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+        guard one.count == other.count else { return false }
+        return one.withUnsafeBytes { one in
+            other.withUnsafeBytes { other in
+                guard let first = one.baseAddress, let second = other.baseAddress else { return true }
+                return memcmp(first, second, one.count) == 0
+            }
         }
     }
 
@@ -72,7 +88,7 @@ struct StatementCache {
         let key = Self.digest(text)
         var candidate = entries[key]
         while let entry = candidate {
-            if parameters.has(types: entry.types), entry.text == text {
+            if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
                 entry.lastUse = clock
                 return entry
             }
