@@ -90,7 +90,8 @@ static inline int cpq_pipeline_sync(PGconn *conn) {
 #endif
 }
 
-/// Ask for rows in chunks (17), or one by one (14 to 16). Call right after the send.
+/// The rows of the command whose results come next are handed out in chunks (17), or one by one (14 to 16). 0: too early, or
+/// too late.
 static inline int cpq_stream_rows(PGconn *conn, int rows) {
 #ifdef LIBPQ_HAS_CHUNK_MODE
     return PQsetChunkedRowsMode(conn, rows);

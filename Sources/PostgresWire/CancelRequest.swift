@@ -30,6 +30,8 @@ final class CancelRequest: @unchecked Sendable {  // `request` is used by the he
         }
     }
 
+    var isDone: Bool { state.withLock { $0.isDone } }
+
     /// True once the request's connection has ended; false if that does not happen by `deadline`.
     func wait(until deadline: Monotonic) async -> Bool {
         let timer = EventLoops.shared.schedule(at: deadline) { [self] in giveUp() }
@@ -50,5 +52,30 @@ final class CancelRequest: @unchecked Sendable {  // `request` is used by the he
             return state.waiter
         }
         waiter?.resume(returning: false)
+    }
+}
+
+/// The cancelling of a flight: the server is asked until the flight ends, or its time is up.
+struct Cancelling {
+    /// When the connection is given up.
+    let deadline: Monotonic
+    private(set) var request: CancelRequest
+    private(set) var nextRequest: Monotonic
+    private var pause = Duration.milliseconds(100)
+
+    init(_ conn: OpaquePointer, deadline: Monotonic) {
+        self.deadline = deadline
+        request = CancelRequest(conn)
+        nextRequest = .now.advanced(by: pause)
+        request.start()
+    }
+
+    /// One request after the other, so that the last one's end is the end of all.
+    mutating func askAgain(_ conn: OpaquePointer) {
+        pause *= 2
+        nextRequest = .now.advanced(by: pause)
+        guard request.isDone else { return }
+        request = CancelRequest(conn)
+        request.start()
     }
 }

@@ -14,6 +14,18 @@ package enum Reply: Sendable {
     case unexpected(String)
 }
 
+/// Takes the rows of one command, some at a time.
+package protocol RowSink: AnyObject, Sendable {
+    /// A flight sets out that may bring rows; it may be sent again, and then all before was in vain.
+    func begin(expecting count: Int)
+    /// The result is lent: it is gone after the call.
+    func take(_ rows: WireResult)
+    /// As above, for rows that came after the statement was cancelled.
+    func drop(_ rows: WireResult)
+    /// How many rows have been taken.
+    var count: Int { get }
+}
+
 extension WireConnection {
     // MARK: Queueing. Nothing leaves before `send`.
 
@@ -44,6 +56,13 @@ extension WireConnection {
                 isBinary ? 1 : 0)
         }
         try queued(sent)
+    }
+
+    /// The rows of the command that was queued last go to `sink` as they come, instead of into its result. For one command
+    /// of a flight.
+    package func expectRows(into sink: any RowSink) {
+        rowSink = sink
+        answersBeforeRows = outstanding - 1
     }
 
     /// The server answers what it has so far without waiting for the sync: how a dead peer is found early.
@@ -123,6 +142,7 @@ extension WireConnection {
     /// The next answer, if it has arrived. Once per queued command and sync; after a `.partial`, again for the same one.
     package func takeReply() throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")
+        if let rowSink { return try takeReply(rowSink) }
         while PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD {
             guard let pointer = PQgetResult(conn) else {
                 // The gap between two commands, or a connection that can answer nothing more.
@@ -139,13 +159,47 @@ extension WireConnection {
         return nil
     }
 
+    /// As above, while somebody waits for rows.
+    @inline(never)
+    private func takeReply(_ sink: any RowSink) throws(WireError) -> Reply? {
+        while true {
+            // Possible from the moment that the command before has been answered to its end.
+            if answersBeforeRows == 0, !isSinking { isSinking = cpq_stream_rows(conn, 256) == 1 }
+            guard PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD else { return nil }
+            guard let pointer = PQgetResult(conn) else {
+                if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
+                continue
+            }
+            let status = PQresultStatus(pointer)
+            if isSinking, cpq_is_partial_rows(status) {
+                // Of a statement that is being cancelled nobody wants to know more.
+                lender.lend(pointer, isCancelling ? sink.drop : sink.take)
+                continue
+            }
+            answersBeforeRows -= 1
+            isSinking = false
+            if answersBeforeRows < 0 { rowSink = nil }
+            guard status != PGRES_PIPELINE_SYNC else {
+                PQclear(pointer)
+                outstanding -= 1
+                return .sync
+            }
+            return try reply(WireResult(pointer))
+        }
+    }
+
     /// Reads more from the socket, and waits for it where there is none. Once the flight has read anything, bytes (or the end)
     /// may lie in the kernel whose event is spent, so it looks before it waits; until then, the event is still to come.
     package func waitForInput(_ limits: FlightLimits) async throws(WireError) {
-        if !(hasConsumed && hasUnreadBytes) {
-            let wake = await watch.wait(for: .read, until: drainDeadline ?? limits.earliest)
-            if wake != .ready { try heed(wake, limits) }
+        let deadline = nextDeadline(limits)
+        let wake: Wake
+        if hasConsumed && hasUnreadBytes {
+            // Whoever never has to wait hears of interrupts and deadlines all the same.
+            wake = watch.pendingEnd(deadline)
+        } else {
+            wake = await watch.wait(for: .read, until: deadline)
         }
+        if wake != .ready { try heed(wake, limits) }
         consume()
     }
 
@@ -185,15 +239,12 @@ extension WireConnection {
     }
 
     /// Whether the flight's statement is being cancelled; then the flight ends with `endFlight`.
-    package var isCancelling: Bool { cancel != nil }
+    package var isCancelling: Bool { cancelling != nil }
 
     /// After the last reply: waits for the fence of a cancel request, if there was one. The flight is over then.
     package func endFlight() async throws(WireError) {
-        guard let cancel else { return }
-        let deadline = drainDeadline ?? .now
-        self.cancel = nil
-        drainDeadline = nil
-        guard await cancel.wait(until: deadline) else {
+        guard let ended = cancelling.take() else { return }
+        guard await ended.request.wait(until: ended.deadline) else {
             isBroken = true
             throw .timedOut("the cancel request to \(target) did not end in time")
         }
@@ -203,6 +254,8 @@ extension WireConnection {
     package func beginFlight() {
         interruption = nil
         hasConsumed = false
+        rowSink = nil
+        isSinking = false
         watch.clearInterrupt()
     }
 }

@@ -33,13 +33,18 @@ package final class WireConnection: @unchecked Sendable {
     @exclusivity(unchecked) var outstanding = 0
     /// Who interrupted the current flight, and the request that tells the server.
     @exclusivity(unchecked) package internal(set) var interruption: Interruption?
-    @exclusivity(unchecked) var cancel: CancelRequest?
-    var drainDeadline: Monotonic?
+    @exclusivity(unchecked) var cancelling: Cancelling?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     var lastFatal: WireServerError?
     @exclusivity(unchecked) var arrays = ParameterArrays()
     @exclusivity(unchecked) var sending = Sending.sent
+    /// Who takes the rows of one of the flight's commands as they come.
+    @exclusivity(unchecked) var rowSink: (any RowSink)?
+    /// How many answers come before that command's.
+    @exclusivity(unchecked) var answersBeforeRows = 0
+    @exclusivity(unchecked) var isSinking = false
+    let lender = WireResult()
     /// Whether this flight has read from the socket.
     @exclusivity(unchecked) var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.
@@ -173,7 +178,7 @@ package final class WireConnection: @unchecked Sendable {
 
     /// Suspends until the socket is ready. Soft deadline and interrupts start the cancelling of the flight.
     func wait(for wanted: SocketNews, _ limits: FlightLimits) async throws(WireError) {
-        let wake = await watch.wait(for: wanted, until: drainDeadline ?? limits.earliest)
+        let wake = await watch.wait(for: wanted, until: nextDeadline(limits))
         if wake != .ready { try heed(wake, limits) }
     }
 
@@ -185,7 +190,12 @@ package final class WireConnection: @unchecked Sendable {
             watch.clearInterrupt()
             if limits.isInterruptible { beginCancel(.cancelled) }
         case .deadline:
-            if drainDeadline == nil, let soft = limits.soft, soft <= .now, limits.hard.map({ $0 > .now }) ?? true {
+            if let cancelling, cancelling.deadline > .now {
+                // A request that comes before its statement has begun, or between two of them, is lost.
+                self.cancelling?.askAgain(conn)
+                return
+            }
+            if cancelling == nil, let soft = limits.soft, soft <= .now, limits.hard.map({ $0 > .now }) ?? true {
                 return beginCancel(.timedOut)
             }
             isBroken = true
@@ -198,11 +208,14 @@ package final class WireConnection: @unchecked Sendable {
     func startCancel() { beginCancel(.cancelled) }
 
     private func beginCancel(_ reason: Interruption) {
-        guard cancel == nil else { return }
+        guard cancelling == nil else { return }
         interruption = reason
-        drainDeadline = Monotonic.now.advanced(by: Self.cancelTimeout)
-        cancel = CancelRequest(conn)
-        cancel?.start()
+        cancelling = Cancelling(conn, deadline: .now.advanced(by: Self.cancelTimeout))
+    }
+
+    /// When the next wait of a flight ends.
+    func nextDeadline(_ limits: FlightLimits) -> Monotonic? {
+        cancelling.map { min($0.deadline, $0.nextRequest) } ?? limits.earliest
     }
 
     /// Reads what the socket has. After it, the parser knows more, or the connection is known to be bad.

@@ -25,7 +25,7 @@ package final class WireServerError: Error {
     }
 
     /// Reads the fields of an error or notice.
-    init(_ result: OpaquePointer) {
+    init(_ result: OpaquePointer?) {
         func field(_ code: some BinaryInteger) -> String? {
             PQresultErrorField(result, Int32(code)).map { String(cString: $0) }
         }

@@ -4,12 +4,25 @@ internal import CLibPQ
 ///
 /// Read-only after its making, so any thread may read it; libpq documents a result as safe to read from any thread.
 package final class WireResult: @unchecked Sendable {
-    // Proof: the pointer is only read, and cleared once in deinit; `attachment` is set once, before anybody else sees it.
-    let pointer: OpaquePointer
+    // Proof: the pointer is only read, and cleared once in deinit; `attachment` is set once, before anybody else sees it. What
+    // `lend` changes is seen by its body alone.
+    @exclusivity(unchecked) private(set) var pointer: OpaquePointer?
     /// What the layer above knows of the columns already. Set it before the result leaves the connection's borrower.
     @exclusivity(unchecked) package var attachment: AnyObject?
 
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
+
+    /// One that only lends.
+    init() {}
+
+    /// Shows a result, which is freed after the body, so that a result of one row needs no object of its own.
+    @inline(__always)
+    func lend(_ pointer: OpaquePointer, _ body: (WireResult) -> Void) {
+        self.pointer = pointer
+        body(self)
+        self.pointer = nil
+        PQclear(pointer)
+    }
 
     deinit { PQclear(pointer) }
 

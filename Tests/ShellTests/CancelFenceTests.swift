@@ -23,6 +23,20 @@ import Testing
         }
     }
 
+    /// As one does that comes before its statement has begun: the server forgets it.
+    @Test func `without effect is made again, and the connection stays`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("SELECT 13"), .hold, times: 1)
+            server.on(.cancel, .cut, times: 2)
+            let task = try await cancelled(13, server, engine)
+            #expect(try await failure { try await task.value } is CancellationError)
+            #expect(server.cancelHits == ["SELECT 13"])
+            #expect(server.count(.cancel) == 3)
+            try await engine.answers(7)
+            #expect(engine.statistics.opened == 1)
+        }
+    }
+
     /// J170.
     @Test func `that arrives late does not hit the next statement`() async throws {
         try await withWarmEngine { server, engine in

@@ -46,7 +46,7 @@ final class ConnectionCore: @unchecked Sendable {
         return connection
     }
 
-    func run(_ query: SQLQuery) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
         try query.validated()
         try claim()
         defer { unclaim() }
@@ -57,7 +57,7 @@ final class ConnectionCore: @unchecked Sendable {
             let outcome: FlightOutcome
             do throws(WireError) {
                 let limits = FlightLimits(soft: options.clientDeadline)
-                outcome = try await connection.fly(Flight(statement: query, limits: limits))
+                outcome = try await connection.fly(Flight(statement: query, limits: limits, rows: rows))
             } catch {
                 isLost = true
                 throw error.surfaced(hasTimeout: options.statementTimeout != nil)

@@ -16,6 +16,8 @@ struct Flight {
     var isUnnamed = false
     /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
+    /// Where the statement's rows may go as they come.
+    var rows: (any RowSink)?
 
     /// Where the statements end and COMMIT follows, if it does.
     var end: Int { leading.count + 1 + further.count }

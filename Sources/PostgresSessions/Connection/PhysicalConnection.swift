@@ -36,6 +36,8 @@ final class PhysicalConnection: @unchecked Sendable {
         var isPreparing: Bool
     }
 
+    private static let longestTurn = Duration.milliseconds(10)
+
     init(_ wire: WireConnection, statementCacheSize: Int) {
         self.wire = wire
         cache = StatementCache(capacity: statementCacheSize)
@@ -192,9 +194,15 @@ final class PhysicalConnection: @unchecked Sendable {
         if departing { try await wire.depart(limitsOfFirstReply(to: flight)) }
         if wire.mustFlush { try await wire.flush(flight.limits) }
         var limits = reader.hasAny ? flight.limits : limitsOfFirstReply(to: flight)
+        var turn = Monotonic.now
         while try !takeReplies(to: flight) {
             if reader.hasAny { limits = flight.limits }
             try await wire.waitForInput(limits)
+            // Where the server is always faster than its reader, the others on its thread are let in now and then.
+            if turn.duration(to: .now) > Self.longestTurn {
+                await Task.yield()
+                turn = .now
+            }
         }
     }
 
@@ -222,6 +230,10 @@ final class PhysicalConnection: @unchecked Sendable {
         do throws(WireError) {
             for command in flight.leading { try queue(command, of: flight, isOwn: true) }
             try queue(flight.statement, of: flight, isOwn: flight.isOwn)
+            if let rows = flight.rows, let entry = plan.last?.entry, entry.mayHaveManyRows {
+                rows.begin(expecting: entry.rowCount ?? 0)
+                wire.expectRows(into: rows)
+            }
             for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
             if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
         } catch .refused(let message) {
@@ -290,6 +302,7 @@ final class PhysicalConnection: @unchecked Sendable {
         case .complete(let result):
             if let entry {
                 describe(result, entry)
+                if let rows = flight.rows { entry.rowCount = max(rows.count, result.rowCount) }
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
                 if entry.leaves.contains(.preparedStatements) { cache.forgetAll() }
             }

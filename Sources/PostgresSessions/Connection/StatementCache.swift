@@ -26,7 +26,13 @@ struct StatementCache {
         @exclusivity(unchecked) var state = State.unknown
         /// What its results look like, known after its first execution.
         @exclusivity(unchecked) var columns: RowColumns?
+        /// Of its last result, if it has had one.
+        @exclusivity(unchecked) var rowCount: Int?
         @exclusivity(unchecked) var next: Entry?
+
+        /// Many rows are best decoded as they come, while the server makes more, and need not be in memory twice. Few rows
+        /// come in one piece, which costs less for each.
+        var mayHaveManyRows: Bool { rowCount.map { $0 >= 1_000 } ?? true }
 
         init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)

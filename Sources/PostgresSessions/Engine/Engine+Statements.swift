@@ -9,7 +9,7 @@ extension Engine {
     @discardableResult
     public func execute(_ query: SQLQuery) async throws -> CommandResult { CommandResult(try await run(query)) }
 
-    func run(_ query: SQLQuery) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
         try query.validated()
         var deadline: PoolInstant?
         var replays = ReplayBudget()
@@ -25,7 +25,7 @@ extension Engine {
             }
             let outcome: FlightOutcome
             do throws(WireError) {
-                outcome = try await lease.connection.fly(autocommitFlight(query))
+                outcome = try await lease.connection.fly(autocommitFlight(query, rows))
             } catch {
                 pool.giveBack(lease, .broken)
                 deadline = deadline ?? checkoutDeadline(nil)
@@ -62,17 +62,18 @@ extension Engine {
         }
     }
 
-    private func autocommitFlight(_ query: SQLQuery) -> Flight {
-        if isPlain { return Flight(statement: query) }
+    private func autocommitFlight(_ query: SQLQuery, _ rows: (any RowSink)?) -> Flight {
+        if isPlain { return Flight(statement: query, rows: rows) }
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
         if configuration.isSandbox {
             return Flight(
                 leading: ["SAVEPOINT sandbox_statement"], statement: query,
-                trailing: "RELEASE SAVEPOINT sandbox_statement", limits: limits)
+                trailing: "RELEASE SAVEPOINT sandbox_statement", limits: limits, rows: rows)
         }
-        guard !options.locals.isEmpty else { return Flight(statement: query, limits: limits) }
-        return Flight(leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits)
+        guard !options.locals.isEmpty else { return Flight(statement: query, limits: limits, rows: rows) }
+        return Flight(
+            leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits, rows: rows)
     }
 
     /// What a connection needs before somebody else gets it. A transaction left open by a statement's own text is rolled
@@ -134,11 +135,11 @@ enum StatementRunner: Sendable {
     case connection(ConnectionCore)
 
     @inline(__always)
-    func run(_ query: SQLQuery) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
         switch self {
-        case .engine(let engine): try await engine.run(query)
-        case .session(let core, let scope): try await core.run(query, in: scope)
-        case .connection(let core): try await core.run(query)
+        case .engine(let engine): try await engine.run(query, into: rows)
+        case .session(let core, let scope): try await core.run(query, in: scope, into: rows)
+        case .connection(let core): try await core.run(query, into: rows)
         }
     }
 

@@ -17,12 +17,12 @@ package final class RowCells {
     deinit { reader.deallocate() }
 
     @inline(__always)
-    func load(_ result: WireResult, row: Int) {
+    func load(_ result: WireResult, row: Int, number: Int) {
         let count = columns.count
         for column in 0..<count {
             reader.set(column, to: result.cell(row: row, column: column) ?? CellReader.null)
         }
-        reader.begin(row: row, readable: count)
+        reader.begin(row: number, readable: count)
     }
 
     /// One row of COPY's binary format: Int16 count of fields, then each behind its Int32 length.

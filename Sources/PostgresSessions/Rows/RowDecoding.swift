@@ -9,9 +9,20 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
     }
 
     private let kind: Kind
+    /// False: what is decoded refers to the result.
+    let copiesValues: Bool
 
-    private init(_ make: @escaping (RowColumns) throws(EngineError) -> RowDecoder<T>) { kind = .rows(make) }
-    private init(scalar read: @escaping (SQLCell?) throws -> T) { kind = .scalar(read) }
+    private init(
+        copiesValues: Bool = true, _ make: @escaping (RowColumns) throws(EngineError) -> RowDecoder<T>
+    ) {
+        kind = .rows(make)
+        self.copiesValues = copiesValues
+    }
+
+    private init(scalar read: @escaping (SQLCell?) throws -> T) {
+        kind = .scalar(read)
+        copiesValues = true
+    }
 
     /// Resolves everything that depends on the columns alone.
     ///
@@ -73,7 +84,7 @@ extension RowDecoding where T: Decodable {
 extension RowDecoding where T == ResultRow {
     /// Rows as they are, to be read by name or by index.
     package static var row: Self {
-        Self { columns throws(EngineError) in ResultRowDecoder(columns) }
+        Self(copiesValues: false) { columns throws(EngineError) in ResultRowDecoder(columns) }
     }
 }
 
@@ -100,6 +111,8 @@ extension RowColumns {
 /// Decodes the rows of one result, one after another. Not to be shared between tasks.
 package class RowDecoder<T> {
     let cells: RowCells
+    /// How many rows came in earlier parts of the result. Errors count from the first.
+    final var rowsBefore = 0
 
     init(_ cells: RowCells) { self.cells = cells }
 
@@ -109,7 +122,7 @@ package class RowDecoder<T> {
 
     /// One row of a result whose columns are this decoder's.
     package func decode(_ result: WireResult, row: Int) throws(EngineError) -> T {
-        cells.load(result, row: row)
+        cells.load(result, row: row, number: rowsBefore + row)
         defer { cells.unload() }
         do {
             return try decodeLoaded()
@@ -120,7 +133,7 @@ package class RowDecoder<T> {
 
     /// As ``decode(_:row:)``, into memory that is not initialized; and is not, either, when this throws.
     package func decode(_ result: WireResult, row: Int, into place: UnsafeMutablePointer<T>) throws(EngineError) {
-        cells.load(result, row: row)
+        cells.load(result, row: row, number: rowsBefore + row)
         defer { cells.unload() }
         do {
             try decodeLoaded(into: place)

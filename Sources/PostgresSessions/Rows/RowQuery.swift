@@ -9,9 +9,11 @@ public struct RowQuery<T> {
     let query: SQLQuery
     let decoding: RowDecoding<T>
 
-    /// Every row, in the server's order.
+    /// Every row, in the server's order. Where there are many, they are decoded as they come.
     public func all() async throws -> sending [T] {
-        try decoding.rows(of: try await runner.run(query))
+        guard decoding.copiesValues else { return try decoding.rows(of: try await runner.run(query)) }
+        let collector = RowCollector(decoding)
+        return try collector.rows(andThoseOf: try await runner.run(query, into: collector))
     }
 
     /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.

@@ -61,10 +61,11 @@ public struct RowStream<Element>: AsyncSequence {
                 finish()
                 return nil
             }
+            let decoder = try self.decoder ?? decoding.decoder(for: result)
+            decoder.rowsBefore += rowsInChunk
+            self.decoder = decoder
             chunk = result
             (row, rowsInChunk) = (0, result.rowCount)
-            let decoder = try self.decoder ?? decoding.decoder(for: result)
-            self.decoder = decoder
             return try decode(result, decoder)
         }
 

@@ -117,11 +117,11 @@ final class SessionCore: @unchecked Sendable {
     // MARK: Statements
 
     /// One statement: begins the transaction if there is none, and rides with whatever is pending.
-    func run(_ query: SQLQuery, in scope: Int?) async throws -> WireResult {
+    func run(_ query: SQLQuery, in scope: Int?, into rows: (any RowSink)? = nil) async throws -> WireResult {
         try query.validated()
         try claim(scope)
         defer { unclaim() }
-        return try await say(Statements(query), thenCommit: false).result.unsafelyUnwrapped
+        return try await say(Statements(query, rows: rows), thenCommit: false).result.unsafelyUnwrapped
     }
 
     /// Several statements in one flight, answered in order. If one is refused, those after it are not executed.
@@ -138,9 +138,11 @@ final class SessionCore: @unchecked Sendable {
         var first: SQLQuery
         var further: [SQLQuery]
         var isUnnamed: Bool
+        /// Where the first one's rows may go as they come.
+        var rows: (any RowSink)?
 
-        init(_ first: SQLQuery, further: [SQLQuery] = [], isUnnamed: Bool = false) {
-            (self.first, self.further, self.isUnnamed) = (first, further, isUnnamed)
+        init(_ first: SQLQuery, further: [SQLQuery] = [], isUnnamed: Bool = false, rows: (any RowSink)? = nil) {
+            (self.first, self.further, self.isUnnamed, self.rows) = (first, further, isUnnamed, rows)
         }
     }
 
@@ -222,7 +224,7 @@ final class SessionCore: @unchecked Sendable {
             leading: leading, statement: query.first,
             further: mustLearnID && !query.isUnnamed ? query.further + [Self.transactionIDQuery] : query.further,
             trailing: thenCommit ? frame.commit : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
-            livenessTimeout: liveness)
+            livenessTimeout: liveness, rows: query.rows)
     }
 
     /// While the transaction's id is wanted and not known, a question for it rides behind each statement: by the time of COMMIT,

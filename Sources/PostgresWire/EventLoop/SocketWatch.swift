@@ -157,6 +157,12 @@ final class SocketWatch: Sendable {
         waiter?.resume(returning: .interrupted)
     }
 
+    /// What would end a wait that begins now, whatever the socket has; `.ready` for nothing.
+    func pendingEnd(_ deadline: Monotonic?) -> Wake {
+        if state.withLock({ $0.isInterrupted }) { return .interrupted }
+        return deadline.map { $0 <= .now } == true ? .deadline : .ready
+    }
+
     func clearInterrupt() { state.withLock { $0.isInterrupted = false } }
 
     /// From now on the owner is told when the socket ends. True if there may be something to read already.
