@@ -173,7 +173,7 @@ extension WireConnection {
             let status = PQresultStatus(pointer)
             if isSinking, cpq_is_partial_rows(status) {
                 // Of a statement that is being cancelled nobody wants to know more.
-                lender.lend(pointer, isCancelling ? sink.drop : sink.take)
+                lender.lend(pointer) { rows in if isCancelling { sink.drop(rows) } else { sink.take(rows) } }
                 continue
             }
             answersBeforeRows -= 1

@@ -36,7 +36,7 @@ package final class WireConnection: @unchecked Sendable {
     @exclusivity(unchecked) var cancelling: Cancelling?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
-    var lastFatal: WireServerError?
+    @exclusivity(unchecked) var lastFatal: WireServerError?
     @exclusivity(unchecked) var arrays = ParameterArrays()
     @exclusivity(unchecked) var sending = Sending.sent
     /// Who takes the rows of one of the flight's commands as they come.

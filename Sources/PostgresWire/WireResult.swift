@@ -44,6 +44,18 @@ package final class WireResult: @unchecked Sendable {
         return UnsafeRawBufferPointer(start: PQgetvalue(pointer, Int32(row), Int32(column)), count: Int(length))
     }
 
+    /// All cells of one row, as above; those that are NULL have no address.
+    package func read(row: Int, into cells: UnsafeMutablePointer<UnsafeRawBufferPointer>, count: Int) {
+        let (pointer, row) = (pointer, Int32(truncatingIfNeeded: row))
+        for index in 0..<count {
+            let column = Int32(truncatingIfNeeded: index)
+            let length = PQgetlength(pointer, row, column)
+            let isNull = length == 0 && PQgetisnull(pointer, row, column) == 1
+            let start = isNull ? nil : PQgetvalue(pointer, row, column)
+            cells[index] = UnsafeRawBufferPointer(start: start, count: Int(length))
+        }
+    }
+
     /// The server's command tag, `UPDATE 3`.
     package var commandTag: String { String(cString: PQcmdStatus(pointer)) }
     /// Rows affected, from the tag; 0 where the command has no count.

@@ -19,17 +19,24 @@ public final class Connection {
 final class ConnectionCore: @unchecked Sendable {
     // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
-    fileprivate let options: SessionOptions
     /// Where the connection was borrowed; nil for one that is being made.
     let home: (engine: Engine, lease: Lease)?
-    fileprivate var connection: PhysicalConnection?
-    var isLost = false
-    var savepoints = OpenSavepoints()
+    @exclusivity(unchecked) fileprivate var connection: PhysicalConnection?
+    @exclusivity(unchecked) var isLost = false
+    @exclusivity(unchecked) var savepoints = OpenSavepoints()
+    /// For one that is being made.
+    private let optionsWhileMade: SessionOptions?
+    fileprivate var options: SessionOptions {
+        home?.engine.configuration.session ?? optionsWhileMade ?? SessionOptions()
+    }
 
-    init(_ connection: PhysicalConnection, _ options: SessionOptions, home: (engine: Engine, lease: Lease)? = nil) {
-        self.connection = connection
-        self.options = options
-        self.home = home
+    /// While the connect hooks run.
+    init(making connection: PhysicalConnection, _ options: SessionOptions) {
+        (home, self.connection, optionsWhileMade) = (nil, connection, options)
+    }
+
+    init(_ lease: Lease, of engine: Engine) {
+        (home, connection, optionsWhileMade) = ((engine, lease), lease.connection, nil)
     }
 
     func claim() throws(EngineError) {

@@ -21,9 +21,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) private(set) var leftovers: SessionState = []
     /// A COPY is under way; whatever is said next ends it first.
-    var isCopying = false
+    @exclusivity(unchecked) var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
-    var copySavepoint = false
+    @exclusivity(unchecked) var copySavepoint = false
     /// A command of the last flight was completed: what came after it may have been executed too.
     @exclusivity(unchecked) private(set) var hasCompletedAny = false
     /// For the report of a leak.

@@ -90,7 +90,7 @@ extension Engine {
                 lease = try await pool.checkout(until: deadline ?? checkoutDeadline(nil), origin: origin)
             }
         }
-        let core = ConnectionCore(lease.connection, configuration.session, home: (self, lease))
+        let core = ConnectionCore(lease, of: self)
         do {
             let result = try await body(Connection(core))
             if !giveBackAtOnce(lease, core) { await giveBack(lease, core) }

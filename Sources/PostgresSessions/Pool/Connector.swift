@@ -71,7 +71,7 @@ struct Connector: Sendable {
         _ connection: PhysicalConnection, _ call: (any EngineObserver, sending Connection) async throws -> Void
     ) async throws {
         for observer in observers {
-            let core = ConnectionCore(connection, session)
+            let core = ConnectionCore(making: connection, session)
             try await call(observer, Connection(core))
             guard await core.detach(), await connection.rollBack(within: ConnectionPool.housekeepingTimeout) else {
                 throw ConnectFailure(message: "a connect hook left the connection unusable")

@@ -19,9 +19,7 @@ package final class RowCells {
     @inline(__always)
     func load(_ result: WireResult, row: Int, number: Int) {
         let count = columns.count
-        for column in 0..<count {
-            reader.set(column, to: result.cell(row: row, column: column) ?? CellReader.null)
-        }
+        reader.set(row, of: result, count: count)
         reader.begin(row: number, readable: count)
     }
 
@@ -85,6 +83,11 @@ struct CellReader {
     @inline(__always)
     fileprivate func set(_ column: Int, to bytes: UnsafeRawBufferPointer) {
         cells[column] = bytes
+    }
+
+    @inline(__always)
+    fileprivate func set(_ row: Int, of result: WireResult, count: Int) {
+        result.read(row: row, into: cells, count: count)
     }
 
     @inline(__always)
