@@ -87,6 +87,40 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// L200.
+    @Test func `that made room for one that the server refuses is not lost`() async throws {
+        try await withShop(one, statementCacheSize: 3) { shop in
+            for number in 1...3 { try await shop.engine.execute(SQLQuery(unsafeRaw: "SELECT \(number)")) }
+            let refused = await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute(batch: ["SELECT 4", "SELECT nothing", "SELECT 5"])
+                }
+            }
+            #expect(refused == .server(.undefinedColumn))
+            for number in 1...5 {
+                let query = SQLQuery(unsafeRaw: "SELECT \(number)")
+                #expect(try await shop.engine.query(query, as: Int.self).one() == number)
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    /// L204.
+    @Test(arguments: ["SELECT 21", "SELECT nothing"])
+    func `of a batch larger than the cache is not left behind on the server`(last: String) async throws {
+        try await withShop(one, statementCacheSize: 4) { shop in
+            _ = await outcome {
+                try await shop.engine.withTransaction { session in
+                    let many = (1...20).map { SQLQuery(unsafeRaw: "SELECT \($0)") }
+                    try await session.execute(batch: many + [SQLQuery(unsafeRaw: last)] + many)
+                }
+            }
+            let kept = try await shop.engine.query("SELECT count(*) FROM pg_prepared_statements", as: Int.self).one()
+            #expect(kept <= 5)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `goes by the types of its parameters too`() async throws {
         try await withShop(one) { shop in
             for _ in 1...2 {

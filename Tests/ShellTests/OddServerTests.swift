@@ -186,6 +186,29 @@ import Testing
         }
     }
 
+    /// L198.
+    @Test func `and does not drop a statement for which there is no room is asked again`() async throws {
+        let usual = try await dropped(refusing: 0)
+        #expect(usual.count > 3)
+        #expect(try await dropped(refusing: 1) == usual)
+    }
+
+    /// The statements that were dropped on a connection that keeps one, by the order in which they were prepared.
+    private func dropped(refusing refusals: Int) async throws -> [Int] {
+        try await withServer { server in
+            try await withEngine(on: server, statementCacheSize: 1) { engine in
+                // Inside a transaction nothing is dropped; after it several are due at once.
+                try await engine.withTransaction { session in
+                    for number in 1...3 { try await session.execute(SQLQuery(unsafeRaw: "SELECT \(number)")) }
+                }
+                if refusals > 0 { server.on(.statement("DEALLOCATE"), .error("57014"), times: refusals) }
+                for number in 4...6 { try await engine.answers(number) }
+                let names = server.statements.filter { $0.hasPrefix("DEALLOCATE") }.dropFirst(refusals)
+                return names.compactMap { $0.split(separator: "_").last.flatMap { Int($0) } }.sorted()
+            }
+        }
+    }
+
     @Test func `with a setting as long as libpq takes is heard to its end`() async throws {
         try await withWarmEngine { server, engine in
             let long = String(repeating: "x", count: 29_000)

@@ -14,6 +14,8 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
     @exclusivity(unchecked) private var reader = ReplyReader(skipping: 0)
+    /// The statements that are dropped ahead of the flight under way.
+    @exclusivity(unchecked) private var dropping: [String] = []
 
     /// Statements whose columns have a type without a binary form: their results come as text.
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
@@ -219,10 +221,10 @@ final class PhysicalConnection: @unchecked Sendable {
     /// nobody's. Inside a transaction they must wait. Returns how many replies are due, the sync included.
     private func queueDiscarded() throws(WireError) -> Int {
         guard cache.hasDiscarded, wire.transactionStatus == .idle else { return 0 }
-        let names = cache.takeDiscarded()
-        for name in names { try wire.queueExecute(text: "DEALLOCATE \(name)", WireParameters()) }
+        dropping = cache.takeDiscarded()
+        for name in dropping { try wire.queueExecute(text: "DEALLOCATE \(name)", WireParameters()) }
         try wire.queueSync()
-        return names.count + 1
+        return dropping.count + 1
     }
 
     /// Queues every command. What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
@@ -287,6 +289,8 @@ final class PhysicalConnection: @unchecked Sendable {
     private func accept(_ reply: Reply, of flight: Flight) throws(WireError) -> Bool {
         if reader.skipping > 0 {
             reader.skipping -= 1
+            // Last comes the sync's.
+            if reader.skipping > 0 { noteDropped(dropping[dropping.count - reader.skipping], reply) }
             return false
         }
         guard reader.index < plan.count else {
@@ -322,10 +326,19 @@ final class PhysicalConnection: @unchecked Sendable {
         return false
     }
 
+    /// A statement that was not dropped, for a cancel request that came early, or for one before it, is dropped another time.
+    private func noteDropped(_ name: String, _ reply: Reply) {
+        switch reply {
+        case .refused(let error): if !error.isVanishedStatement { cache.discard(name) }
+        case .skipped: cache.discard(name)
+        case .complete, .partial, .sync, .unexpected: break
+        }
+    }
+
     private func acceptPrepared(_ reply: Reply) throws(WireError) -> Bool {
         guard let entry = plan[reader.index].entry else { return false }
         switch reply {
-        case .complete: entry.state = .prepared
+        case .complete: cache.notePrepared(entry)
         case .refused(let error):
             if reader.outcome.failure == nil { reader.outcome.failure = error }
             noteFailure(error, of: entry)

@@ -110,6 +110,15 @@ struct StatementCache {
         return entry
     }
 
+    /// The server has it from now on: also where it had to make room while its Parse was under way.
+    mutating func notePrepared(_ entry: Entry) {
+        entry.state = .prepared
+        if !isKept(entry) { discarded.append(entry.name) }
+    }
+
+    /// The server still has it, and it is to be dropped.
+    mutating func discard(_ name: String) { discarded.append(name) }
+
     /// The server does not have it, or not as it was: the next use prepares it anew, under another name.
     mutating func forget(_ entry: Entry) {
         guard unlink(entry) else { return }
@@ -138,6 +147,15 @@ struct StatementCache {
             }
         }
         if let oldest { forget(oldest) }
+    }
+
+    private func isKept(_ entry: Entry) -> Bool {
+        var candidate = entries[Self.digest(entry.text)]
+        while let other = candidate {
+            if other === entry { return true }
+            candidate = other.next
+        }
+        return false
     }
 
     private mutating func unlink(_ entry: Entry) -> Bool {

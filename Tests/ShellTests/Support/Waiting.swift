@@ -94,12 +94,17 @@ final class Diary: EngineObserver {
 let one = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(10))
 
 /// An engine on the server for the length of the body. Afterwards the server must count no connection.
+///
+/// The URL may name more servers than this one.
 func withEngine<R>(
-    on server: ScriptedServer, _ pool: PoolOptions = one, observers: [any EngineObserver] = [],
-    credentials: (@Sendable () async throws -> Credentials)? = nil, _ body: (Engine) async throws -> R
+    on server: ScriptedServer, url: String? = nil, _ pool: PoolOptions = one, statementCacheSize: Int = 256,
+    observers: [any EngineObserver] = [], credentials: (@Sendable () async throws -> Credentials)? = nil,
+    _ body: (Engine) async throws -> R
 ) async throws -> R {
     let engine = try Engine(
-        Engine.Configuration(url: server.url, pool: pool, observers: observers, credentials: credentials))
+        Engine.Configuration(
+            url: url ?? server.url, pool: pool, statementCacheSize: statementCacheSize, observers: observers,
+            credentials: credentials))
     let outcome: Result<R, any Error>
     do { outcome = .success(try await withTaskExecutorPreference(testExecutor) { try await body(engine) }) } catch {
         outcome = .failure(error)
