@@ -121,6 +121,34 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// J180.
+    @Test func `of a transaction that was cancelled with the type it made does not poison the next`() async throws {
+        try await withShop(one) { shop in
+            let question: SQLQuery = "SELECT '7'::mood AS mood"
+            try await shop.whileLocked {
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await session.execute("CREATE TYPE mood AS ENUM ('7')")
+                            let mood = try await session.query(question, as: String.self).one()
+                            #expect(mood == "7")
+                            try await session.execute(shop.lockedStatement)
+                        }
+                    }
+                }
+                try await shop.untilWaiting()
+                task.cancel()
+                #expect(await task.value == .cancelled)
+            }
+            // The same words mean a number now.
+            try await shop.witness.execute("CREATE DOMAIN mood AS int8")
+            #expect(try await shop.engine.query(question, as: Int.self).one() == 7)
+            let again = try await shop.engine.withTransaction { try await $0.query(question, as: Int.self).one() }
+            #expect(again == 7)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `goes by the types of its parameters too`() async throws {
         try await withShop(one) { shop in
             for _ in 1...2 {
