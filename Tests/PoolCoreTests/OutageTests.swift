@@ -101,6 +101,26 @@ import Testing
         #expect(pool.grantOrder == [1, 11])
     }
 
+    /// H154.
+    @Test func `that takes the minimum's connections one after the other leaves the books right`() {
+        var pool = ScriptedPool(PoolConfiguration(size: 2, maxOverflow: 0, minimumIdle: 2, outageTolerance: nil))
+        pool.send(.warmUp)
+        while !pool.connecting.isEmpty { pool.connect() }
+        for connection in pool.machine.connections {
+            pool.send(.died(connection.id))
+            pool.finishClosing()
+            for _ in 0..<8 {
+                pool.advance(by: .seconds(1))
+                while !pool.connecting.isEmpty { pool.failConnect() }
+            }
+        }
+        #expect(pool.snapshot.live == 0 && pool.snapshot.opened == 2 && pool.snapshot.closed == 2)
+        #expect(pool.snapshot.connectFailures == pool.snapshot.connectAttempts - 2)
+        pool.advance(by: .seconds(6))
+        while !pool.connecting.isEmpty { pool.connect() }
+        #expect(pool.snapshot.idle == 2 && pool.snapshot.opened == 4 && !pool.snapshot.isServerRefusing)
+    }
+
     @Test func `counts many failures at once as one`() {
         var configuration = PoolConfiguration(size: 5, maxOverflow: 0)
         configuration.backoff.jitter = 0
