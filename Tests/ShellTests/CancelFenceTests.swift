@@ -12,6 +12,20 @@ import Testing
         return task
     }
 
+    /// The same, while every other connection is closed, by the client and perhaps by the server too.
+    private func cancelled(
+        _ number: Int, _ server: ScriptedServer, _ engine: Engine, closing isClosing: Bool
+    ) async throws -> Task<Int, any Error> {
+        let task = Task(executorPreference: testExecutor) { try await engine.echo(number) }
+        try await eventually("\(number) is under way") { server.hasReached(.statement("SELECT \(number)")) }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { task.cancel() }
+            group.addTask { engine.invalidate() }
+            if isClosing { group.addTask { server.say(ServerBytes.fatal("57P01"), thenClose: true) } }
+        }
+        return task
+    }
+
     @Test func `ends its statement, and the connection is used again`() async throws {
         try await withWarmEngine { server, engine in
             server.on(.statement("SELECT 13"), .hold, times: 1)
@@ -76,6 +90,28 @@ import Testing
             #expect(try await failure { try await task.value } is CancellationError)
             #expect(ContinuousClock.now - start < .seconds(15))
             try await engine.answers(7)
+        }
+    }
+
+    /// J178.
+    @Test func `may cross the end of other connections, which both sides close`() async throws {
+        let two = PoolOptions(size: 2, maxOverflow: 0, checkoutTimeout: .seconds(20), minimumIdle: 2)
+        try await withWarmEngine(two) { server, engine in
+            for round in 0..<60 {
+                try await eventually("two are idle: \(engine.statistics)") { engine.statistics.idle == 2 }
+                server.on(.statement("SELECT 13"), .hold, times: 1)
+                server.forgetTheStory()
+                let task = try await cancelled(13, server, engine, closing: round % 2 == 0)
+                switch await task.result {
+                // Where the server's end came first, the statement may have been sent again.
+                case .success(let answer): #expect(answer == 13)
+                case .failure(let error): #expect(error is CancellationError || error.isConnectionLost, "\(error)")
+                }
+            }
+            try await engine.answers(7)
+            try await eventually("the server counts \(server.open): \(engine.statistics)") {
+                engine.statistics.opened - engine.statistics.closed == server.open
+            }
         }
     }
 

@@ -246,6 +246,49 @@ import Testing
         }
     }
 
+    /// H136.
+    @Test func `whose caller is cancelled has one ending, and its connection one owner`() async throws {
+        try await withServer { server in
+            try await withEngine(on: server) { engine in
+                var cancelled = 0
+                for number in 0..<200 {
+                    let task = Task(executorPreference: testExecutor) { try await engine.echo(number) }
+                    server.onReach { if $0 == .connect { task.cancel() } }
+                    switch await task.result {
+                    case .success(let answer): #expect(answer == number)
+                    case .failure(let error):
+                        #expect(error is CancellationError, "\(error)")
+                        cancelled += 1
+                    }
+                    engine.invalidate()
+                }
+                #expect(cancelled > 0)
+                try await engine.answers(7)
+                try await eventually("the server counts \(server.open): \(engine.statistics)") {
+                    server.open == 1 && engine.statistics.idle == 1
+                }
+            }
+        }
+    }
+
+    /// H136.
+    @Test func `that crosses the pool's shutdown leaves no connection`() async throws {
+        for _ in 0..<40 {
+            try await withServer { server in
+                let task = try await withEngine(on: server) { engine in
+                    let task = Task(executorPreference: testExecutor) { try await engine.echo(7) }
+                    try await eventually("it connects") { !server.attempts.isEmpty }
+                    await engine.shutdown(grace: .zero)
+                    return task
+                }
+                switch await task.result {
+                case .success(let answer): #expect(answer == 7)
+                case .failure(let error): #expect(error is EngineError || error is CancellationError, "\(error)")
+                }
+            }
+        }
+    }
+
     /// H141 H142.
     @Test func `refused after the password was rotated is the error, and the next credentials heal it`() async throws {
         try await withServer { server in
