@@ -85,14 +85,79 @@ import Testing
         }
     }
 
+    /// H138.
     @Test func `to answer at all is left after the connect timeout`() async throws {
         let options = PoolOptions(
             size: 1, maxOverflow: 0, checkoutTimeout: .seconds(20), connectTimeout: .milliseconds(500))
-        try await withWarmEngine(options) { server, engine in
+        let diary = Diary()
+        try await withWarmEngine(options, observers: [diary]) { server, engine in
             server.on(.connect, .hold, times: 2)
             engine.invalidate()
             try await engine.answers(7)
             #expect(engine.statistics.connectFailures >= 2)
+            #expect(diary.failures.all.allSatisfy { $0.timedOut && $0.message.contains("no answer in time") })
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(15))) struct `A list of hosts` {
+    /// Two servers in one connection string, in this order.
+    private func withHosts<R>(
+        observers: [any EngineObserver] = [], _ body: (ScriptedServer, ScriptedServer, Engine) async throws -> R
+    ) async throws -> R {
+        try await withServer { first in
+            try await withServer { second in
+                let url = """
+                    host=127.0.0.1,127.0.0.1 port=\(first.port),\(second.port) user=app dbname=shop \
+                    sslmode=disable gssencmode=disable
+                    """
+                return try await withEngine(on: first, url: url, observers: observers) { engine in
+                    try await body(first, second, engine)
+                }
+            }
+        }
+    }
+
+    /// H140.
+    @Test func `whose first server is still starting is served by the second, and nobody is told`() async throws {
+        let diary = Diary()
+        try await withHosts(observers: [diary]) { first, second, engine in
+            first.on(.connect, .fatal("57P03"))
+            try await engine.answers(7)
+            #expect(first.attempts.count == 1 && second.logins == 1)
+            #expect(diary.failures.all.isEmpty && engine.statistics.connectFailures == 0)
+        }
+    }
+
+    /// H137.
+    @Test func `of which all refuse is one failure, with the reason of each`() async throws {
+        let diary = Diary()
+        try await withHosts(observers: [diary]) { first, second, engine in
+            first.on(.connect, .fatal("57P03"))
+            second.on(.connect, .fatal("53300"))
+            let patient = Task(executorPreference: testExecutor) { try await engine.echo(7) }
+            defer { patient.cancel() }
+            try await eventually("it has failed") { !diary.failures.all.isEmpty }
+            let message = try #require(diary.failures.all.first).message
+            for words in ["127.0.0.1:\(first.port)", "57P03", "127.0.0.1:\(second.port)", "53300"] {
+                #expect(message.contains(words), "\(message)")
+            }
+        }
+    }
+
+    /// I161.
+    @Test(arguments: [Reaction.ok, .cut])
+    func `is asked from its first on, also after a statement that was cancelled there`(cancel: Reaction) async throws {
+        try await withHosts { first, second, engine in
+            first.on(.statement("SELECT 13"), .hold, times: 1)
+            first.on(.cancel, cancel)
+            let task = Task(executorPreference: testExecutor) { try await engine.echo(13) }
+            try await eventually("it is under way") { first.hasReached(.statement("SELECT 13")) }
+            task.cancel()
+            #expect(try await failure { try await task.value } is CancellationError)
+            engine.invalidate()
+            try await engine.answers(7)
+            #expect(first.logins == 2 && second.attempts.isEmpty)
         }
     }
 }
