@@ -1,3 +1,4 @@
+import Foundation
 import PostgresSessions
 import PostgresSessionsTesting
 import Testing
@@ -161,6 +162,91 @@ private func withCluster(
             #expect(refused == .server(.readOnlySqlTransaction))
             try await engine.execute("INSERT INTO items VALUES (1, 'item')")
             #expect(engine.statistics.opened == 4)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(30))) struct `A connection string of a primary and a standby` {
+    private struct Pair {
+        let primary: TemporaryPostgres
+        let standby: TemporaryPostgres
+
+        func engine(_ hosts: [TemporaryPostgres], _ target: String) throws -> Engine {
+            let names = hosts.map(\.host).joined(separator: ",")
+            let ports = hosts.map { "\($0.port)" }.joined(separator: ",")
+            let url = "host=\(names) port=\(ports) user=postgres dbname=postgres target_session_attrs=\(target)"
+            let options = PoolOptions(size: 2, maxOverflow: 0, checkoutTimeout: .seconds(60))
+            return try Engine(Engine.Configuration(url: url, pool: options))
+        }
+    }
+
+    /// The standby follows nobody: it recovers for ever, and lets itself be read.
+    private func withPair(_ body: (Pair) async throws -> Void) async throws {
+        try await withServer { primary in
+            try await withServer { standby in
+                try await standby.shutDown()
+                let signal = "\(standby.dataDirectory)/standby.signal"
+                try #require(FileManager.default.createFile(atPath: signal, contents: nil))
+                let owner = try FileManager.default.attributesOfItem(atPath: standby.dataDirectory)
+                try FileManager.default.setAttributes(
+                    owner.filter { [.ownerAccountID, .groupOwnerAccountID].contains($0.key) }, ofItemAtPath: signal)
+                try await standby.startAgain()
+                try await body(Pair(primary: primary, standby: standby))
+            }
+        }
+    }
+
+    /// I156.
+    @Test func `leads to the server that it asks for, in the pool and beside it, in whatever order they stand`()
+        async throws
+    {
+        try await withPair { pair in
+            for hosts in [[pair.primary, pair.standby], [pair.standby, pair.primary]] {
+                let expected = [
+                    "any": hosts[0], "read-write": pair.primary, "primary": pair.primary, "read-only": pair.standby,
+                    "standby": pair.standby, "prefer-standby": pair.standby,
+                ]
+                for (target, server) in expected {
+                    let engine = try pair.engine(hosts, target)
+                    let port = try await engine.query("SELECT current_setting('port')::int8", as: Int.self).one()
+                    #expect(port == server.port, "\(target)")
+                    let isListening = await outcome { try await hear(engine) } == .returned
+                    // A standby refuses LISTEN, so whoever could listen has reached the primary.
+                    #expect(isListening == (server.port == pair.primary.port), "\(target)")
+                    await engine.shutdown()
+                }
+            }
+        }
+    }
+
+    /// Listens on a connection that is not the pool's, until it has heard something.
+    private func hear(_ engine: Engine) async throws {
+        let news = Task(executorPreference: testExecutor) {
+            for try await _ in engine.listen(on: "news") { return }
+        }
+        let hasEnded = Journal<Bool>()
+        let watch = Task {
+            _ = await news.result
+            hasEnded.append(true)
+        }
+        try await eventually("it has heard, or may not listen") {
+            _ = try? await engine.execute("NOTIFY news")
+            return !hasEnded.all.isEmpty
+        }
+        await watch.value
+        try await news.value
+    }
+
+    /// I157 I165.
+    @Test(arguments: [("read-write", "session is read-only"), ("primary", "server is in hot standby mode")])
+    func `says what it lacks where only the standby is there`(target: String, reason: String) async throws {
+        try await withPair { pair in
+            let engine = try pair.engine([pair.standby], target)
+            let error = try await failure { try await engine.ping() }
+            #expect(Outcome(error) == .connectFailed)
+            #expect("\(error)".contains(reason) && "\(error)".contains("127.0.0.1:\(pair.standby.port)"), "\(error)")
+            #expect(engine.statistics.opened == 0)
+            await engine.shutdown()
         }
     }
 }
