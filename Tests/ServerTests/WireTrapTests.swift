@@ -115,6 +115,32 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// H144 H145. libpq tries again inside its connect what the server has refused with TLS, or without.
+    @Test(arguments: [("hostssl", "prefer"), ("hostssl", "allow"), ("hostnossl", "prefer"), ("hostnossl", "allow")])
+    func `is used where the server wants it, and falling back costs the pool nothing`(
+        rule: String, mode: String
+    ) async throws {
+        try await withServer(ssl: true) { server in
+            try Data("\(rule) all all 127.0.0.1/32 trust\n".utf8).write(
+                to: URL(fileURLWithPath: "\(server.dataDirectory)/pg_hba.conf"))
+            try await server.restart()
+            let pool = PoolOptions(size: 3, maxOverflow: 0)
+            let engine = try Engine(
+                Engine.Configuration(url: server.url(parameters: ["sslmode": mode]), pool: pool))
+            try await engine.withConnection { _ in
+                try await engine.withConnection { _ in
+                    let isEncrypted = try await engine.query(
+                        "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", as: Bool.self
+                    ).one()
+                    #expect(isEncrypted == (rule == "hostssl"))
+                }
+            }
+            let now = engine.statistics
+            #expect(now.opened == 3 && now.closed == 0 && now.connectFailures == 0, "\(now)")
+            await engine.shutdown()
+        }
+    }
+
     /// G128.
     @Test func `that is cut is a lost connection`() async throws {
         try await withServer(ssl: true) { server in
@@ -171,6 +197,33 @@ private func noise(_ count: Int) -> [UInt8] {
             #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
         }
     }
+
+    #if os(Linux)  // the option is the kernel's
+        /// G126.
+        @Test func `that stops reading for good is left without a deadline where the kernel was given one`()
+            async throws
+        {
+            let bytes = noise(20 * megabyte)
+            try await withServer { server in
+                let proxy = try await FaultProxy.start(to: server.url(parameters: ["tcp_user_timeout": "1000"]))
+                let engine = try Engine(Engine.Configuration(url: proxy.url, pool: one))
+                let start = ContinuousClock.now
+                let ending = await outcome {
+                    try await engine.withTransaction { session in
+                        try await session.execute("SELECT 1")
+                        proxy.stall(.toServer)
+                        try await session.execute("SELECT octet_length(\(bytes))")
+                    }
+                }
+                #expect(ending == .connectionLost)
+                #expect(ContinuousClock.now - start < .seconds(20), "of the 30 that are usual")
+                proxy.resume()
+                #expect(try await engine.query("SELECT 42", as: Int.self).one() == 42)
+                await engine.shutdown()
+                await proxy.stop()
+            }
+        }
+    #endif
 
     @Test func `that stops writing in the middle of an answer does not lose it`() async throws {
         try await withShop(one, behindProxy: true) { shop in
