@@ -44,6 +44,18 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         #expect(!everything(thrown).contains("hunter2"))
     }
 
+    /// H148. libpq would say so only when it connects.
+    @Test(arguments: ["sslmode=perhaps", "target_session_attrs=whoever", "tcp_user_timeout=soon", "port=99999"])
+    func `with a value that means nothing is refused at once, by name`(option: String) throws {
+        let error = #expect(throws: EngineError.self) {
+            try Engine(url: "host=localhost password=\(password) \(option)")
+        }
+        let thrown = try #require(error)
+        #expect(Outcome(thrown) == .invalidConfiguration)
+        #expect("\(thrown)".contains(try #require(option.split(separator: "=").first)))
+        #expect(!everything(thrown).contains("hunter2"))
+    }
+
     @Test(arguments: [
         PoolOptions(size: 0), PoolOptions(maxOverflow: -1), PoolOptions(checkoutTimeout: .seconds(-1)),
         PoolOptions(maxWaiters: -1), PoolOptions(maxLifetime: .zero), PoolOptions(lifetimeJitter: 1.5),
@@ -152,6 +164,24 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
                 !everything(EngineError.invalidState("\(Credentials(user: "app", password: password))")).contains(
                     "hunter2"))
             await engine.shutdown()
+        }
+    }
+
+    /// H149. A startup packet may have ten thousand bytes, and a password more than fits one read.
+    @Test func `takes what is as long as it may be, and says so of what is longer`() async throws {
+        let long = String(repeating: "hunter2-", count: 100)
+        try await withServer(password: long) { server in
+            let name = String(repeating: "x", count: 9_000)
+            let fitting = try makeEngine(server.url(parameters: ["application_name": name]), patience: .seconds(60))
+            #expect(try await fitting.query("SELECT 1", as: Int.self).one() == 1)
+            await fitting.shutdown()
+
+            let excessive = try makeEngine(server.url(parameters: ["application_name": name + name]))
+            let error = try await within(.seconds(30)) { try await failure { try await excessive.ping() } }
+            #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
+            #expect("\(error)".contains("closed the connection"))
+            #expect(!everything(error).contains("hunter2"))
+            await excessive.shutdown()
         }
     }
 
