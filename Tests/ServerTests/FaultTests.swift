@@ -71,7 +71,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(30))) struct `A connection that ends in a transaction` {
-    /// J01 K190.
+    /// J01 K190 G117.
     @Test func `is an error, and the session goes on after a rollback`() async throws {
         try await withShop { shop in
             try await shop.engine.withSession { session in

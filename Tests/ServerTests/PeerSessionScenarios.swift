@@ -7,6 +7,22 @@ import Testing
 private let one = PoolOptions(size: 1, maxOverflow: 0)
 
 @Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of broken connections` {
+    @Test func `G109: a connection that comes back with unread rows is read empty and used again`() async throws {
+        try await withShop(one) { shop in
+            let many: SQLQuery = "SELECT generate_series(1, 100000)"
+            for round in 1...3 {
+                try await shop.engine.withSession { session in
+                    for try await _ in session.query(many, as: Int.self).stream() { break }
+                }
+                try await shop.engine.withConnection { connection in
+                    for try await _ in try await connection.copyOut(many, as: Int.self) { break }
+                }
+                #expect(try await shop.engine.query("SELECT \(round)", as: Int.self).one() == round)
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `G113: a row that cannot be read gives the connection home`() async throws {
         try await withShop(one) { shop in
             for _ in 1...3 {
@@ -138,6 +154,29 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `M210: BEGIN that rides along is in the status, and what COMMIT refuses is its own error`() async throws
+    {
+        try await withShop(one) { shop in
+            try await shop.witness.execute(
+                "CREATE TABLE pairs (id int8 PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
+            let batch: [SQLQuery] = ["INSERT INTO pairs VALUES (1)", "INSERT INTO pairs VALUES (1)"]
+            try await shop.engine.withSession { session in
+                for _ in 1...2 {
+                    #expect(session.transactionStatus == .idle && !session.isInTransaction)
+                    #expect(try await session.execute(batch: batch).map(\.rowsAffected) == [1, 1])
+                    #expect(session.transactionStatus == .active && session.isInTransaction)
+                    #expect(await outcome { try await session.commit() } == .server(.uniqueViolation))
+                }
+                try await session.execute("INSERT INTO pairs VALUES (1)")
+                let last = await outcome { try await session.commit(with: "INSERT INTO pairs VALUES (1)") }
+                #expect(last == .server(.uniqueViolation))
+                #expect(session.transactionStatus == .idle)
+            }
+            #expect(try await shop.witness.query("SELECT count(*) FROM pairs", as: Int.self).one() == 0)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `N213: rows that end in an error midway leave the table as it was`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withSession { session in
@@ -154,6 +193,32 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
                 try await session.commit()
             }
             #expect(try await shop.names() == ["kept"])
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `N216: notices in the middle of COPY, in either direction, are no part of it`() async throws {
+        try await withShop(one) { shop in
+            let functions: [SQLQuery] = [
+                """
+                CREATE FUNCTION told(id int8) RETURNS int8 LANGUAGE plpgsql AS
+                $$ BEGIN IF id % 100 = 0 THEN RAISE NOTICE 'item %', id; END IF; RETURN id; END $$
+                """,
+                """
+                CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN NEW.id = told(NEW.id); RETURN NEW; END $$
+                """,
+                "CREATE TRIGGER tell BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION tell()",
+            ]
+            for function in functions { try await shop.witness.execute(function) }
+            try await shop.engine.withTransaction { session in
+                let rows = (1...1000).map { ($0, "item") }
+                #expect(try await session.copyIn("items", columns: ["id", "name"], rows: rows) == 1000)
+                var sum = 0
+                for try await id in try await session.copyOut("SELECT told(id) FROM items", as: Int.self) { sum += id }
+                #expect(sum == 500 * 1001)
+            }
+            #expect(try await shop.itemCount() == 1000)
             #expect(shop.engine.statistics.opened == 1)
         }
     }
@@ -182,7 +247,7 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 }
 
 @Suite(.timeLimit(.minutes(30))) struct `Peers' scenarios of notifications` {
-    @Test func `O224 O226: a listener whose connection ends hears of the gap, once, and goes on listening`()
+    @Test func `O224 O225 O226: a listener whose connection ends hears of the gap, once, and goes on listening`()
         async throws
     {
         try await withShop(one) { shop in
