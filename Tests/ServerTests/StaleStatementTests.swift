@@ -89,17 +89,21 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 
     /// L200.
     @Test func `that made room for one that the server refuses is not lost`() async throws {
-        try await withShop(one, statementCacheSize: 3) { shop in
-            for number in 1...3 { try await shop.engine.execute(SQLQuery(unsafeRaw: "SELECT \(number)")) }
+        try await withShop(one, statementCacheSize: 6) { shop in
+            for number in 1...6 { try await shop.engine.execute(SQLQuery(unsafeRaw: "SELECT \(number)")) }
             let refused = await outcome {
                 try await shop.engine.withTransaction { session in
-                    try await session.execute(batch: ["SELECT 4", "SELECT nothing", "SELECT 5"])
+                    try await session.execute(batch: ["SELECT 7", "SELECT nothing", "SELECT 8"])
                 }
             }
             #expect(refused == .server(.undefinedColumn))
-            for number in 1...5 {
-                let query = SQLQuery(unsafeRaw: "SELECT \(number)")
-                #expect(try await shop.engine.query(query, as: Int.self).one() == number)
+            // In mid-transaction nothing is prepared anew unseen. The latest are asked first, while they are kept.
+            try await shop.engine.withTransaction { session in
+                for number in [6, 8, 7, 5, 4, 3, 2, 1] {
+                    let query = SQLQuery(unsafeRaw: "SELECT \(number)")
+                    let answer = try await session.query(query, as: Int.self).one()
+                    #expect(answer == number)
+                }
             }
             #expect(shop.engine.statistics.opened == 1)
         }
