@@ -45,6 +45,16 @@ import Testing
         }
     }
 
+    @Test func `between two rows has them asked for again, and gives none of them twice`() async throws {
+        try await withWarmEngine { server, engine in
+            let row = ServerBytes.dataRow(13, isBinary: true)
+            server.on(.statement("SELECT 13"), .only(row + row + ServerBytes.fatal("57P01")), times: 1)
+            let rows = try await engine.query("SELECT 13", as: Int.self).all()
+            #expect(rows == [13])
+            #expect(server.count(.statement("SELECT 13")) == 2)
+        }
+    }
+
     @Test(arguments: [Reaction.cut, .garbage, .fatal("57P01"), .fatal("XX000")])
     func `in a statement costs the transaction and nothing else`(_ end: Reaction) async throws {
         try await withWarmEngine { server, engine in

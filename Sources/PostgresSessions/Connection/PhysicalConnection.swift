@@ -232,9 +232,11 @@ final class PhysicalConnection: @unchecked Sendable {
         do throws(WireError) {
             for command in flight.leading { try queue(command, of: flight, isOwn: true) }
             try queue(flight.statement, of: flight, isOwn: flight.isOwn)
-            if let rows = flight.rows, let entry = plan.last?.entry, entry.mayHaveManyRows {
-                rows.begin(expecting: entry.rowCount ?? 0)
-                wire.expectRows(into: rows)
+            if let rows = flight.rows {
+                let entry = plan.last?.entry
+                let comeSingly = entry?.mayHaveManyRows ?? false
+                rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0)
+                if comeSingly { wire.expectRows(into: rows) }
             }
             for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
             if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }

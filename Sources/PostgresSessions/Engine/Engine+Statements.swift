@@ -190,7 +190,7 @@ struct ReplayBudget {
 ///
 /// A statement that was interrupted by nobody's cancellation was interrupted by the end of its session, or of the engine.
 func verdict(
-    on outcome: FlightOutcome, _ query: SQLQuery, _ options: SessionOptions,
+    on outcome: FlightOutcome, _ query: @autoclosure () -> SQLQuery, _ options: @autoclosure () -> SessionOptions,
     isShutDown: @autoclosure () -> Bool = false
 ) -> Result<WireResult, any Error> {
     guard let error = outcome.failure else {
@@ -202,12 +202,12 @@ func verdict(
             guard !Task.isCancelled else { return .failure(CancellationError()) }
             return .failure(isShutDown() ? EngineError.shutDown : EngineError.sessionClosed)
         }
-        if outcome.interruption == .timedOut || options.statementTimeout != nil {
-            return .failure(EngineError.statementTimedOut(query.text.excerpt))
+        if outcome.interruption == .timedOut || options().statementTimeout != nil {
+            return .failure(EngineError.statementTimedOut(query().text.excerpt))
         }
     }
     if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
-    return .failure(ServerError(error, query: query.text))
+    return .failure(ServerError(error, query: query().text))
 }
 
 extension WireServerError {

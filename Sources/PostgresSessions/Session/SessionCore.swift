@@ -270,8 +270,10 @@ final class SessionCore: @unchecked Sendable {
         if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != expectedTag {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
-        let culprit = flight[min(outcome.completed, flight.count - 1)]
-        _ = try verdict(on: outcome, culprit, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
+        _ = try verdict(
+            on: outcome, flight[min(outcome.completed, flight.count - 1)], effectiveOptions,
+            isShutDown: engine.pool.isShutDown
+        ).get()
         return outcome
     }
 
