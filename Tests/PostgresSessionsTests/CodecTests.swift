@@ -105,6 +105,13 @@ import Testing
         #expect(reason { _ = try decode(Decimal.self, text: long) }?.contains("38") == true)
     }
 
+    @Test(arguments: [
+        "1e-9223372036854775808", "1e9223372036854775807", "1e99999999999999999999", "0e-9223372036854775808",
+    ])
+    func `refuse an exponent that no number has`(text: String) {
+        #expect(reason { _ = try decode(Decimal.self, text: text) }?.contains("Decimal") == true)
+    }
+
     @Test func `print as the server prints numerics of any length`() throws {
         let digits = (1...20).flatMap { big(Int16($0)) }
         let bytes = big(Int16(20)) + big(Int16(9)) + big(UInt16(0x4000)) + big(Int16(38)) + digits

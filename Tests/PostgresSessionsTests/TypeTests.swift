@@ -38,6 +38,9 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
     @Test func `refuse what is none`() {
         #expect(SQLDate(year: 2026, month: 2, day: 29) == nil)
         #expect(SQLTime(hour: 24, minute: 1) == nil)
+        #expect(SQLDate(year: .min, month: 1, day: 1) == nil && SQLDate(year: 2026, month: 1, day: .max) == nil)
+        let zoned = SQLTimeWithZone(time: SQLTime(hour: 1, minute: 2)!, secondsFromGMT: .min)
+        #expect(reason { _ = try encoded(zoned) }?.contains("offset") == true && "\(zoned)".hasPrefix("01:02:00-"))
         #expect(reason { _ = try decode(SQLTime.self, .time, big(Int64(-1))) } != nil)
         #expect(
             reason { _ = try decode(Duration.self, .interval, encoded(SQLInterval(days: 1))) }?.contains("days") == true

@@ -22,7 +22,7 @@ struct CivilDay: Equatable {
 
     /// nil when there is no such day.
     init?(year: Int, month: Int, day: Int) {
-        guard (1...12).contains(month), day >= 1, abs(year) < 10_000_000 else { return nil }
+        guard (1...12).contains(month), (1...31).contains(day), year.magnitude < 10_000_000 else { return nil }
         (self.year, self.month, self.day) = (year, month, day)
         guard CivilDay(daysSince2000: daysSince2000) == self else { return nil }
     }
@@ -73,9 +73,10 @@ enum ClockForm {
 
     /// `+02`, `-03:30`: seconds east of Greenwich.
     static func offset(secondsEast seconds: Int) -> String {
-        var text = (seconds < 0 ? "-" : "+") + (abs(seconds) / 3600).padded(to: 2)
-        if abs(seconds) % 3600 != 0 { text += ":" + (abs(seconds) / 60 % 60).padded(to: 2) }
-        if abs(seconds) % 60 != 0 { text += ":" + (abs(seconds) % 60).padded(to: 2) }
+        let distance = seconds.magnitude
+        var text = (seconds < 0 ? "-" : "+") + Int(distance / 3600).padded(to: 2)
+        if distance % 3600 != 0 { text += ":" + Int(distance / 60 % 60).padded(to: 2) }
+        if distance % 60 != 0 { text += ":" + Int(distance % 60).padded(to: 2) }
         return text
     }
 }

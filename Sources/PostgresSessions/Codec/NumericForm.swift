@@ -66,7 +66,7 @@ struct NumericForm: Equatable {
         guard seenDigit else { return nil }
         if coefficient == 0 { (exponent, isNegative) = (0, false) } else { exponent += zeros }
         guard !rest.isEmpty else { return }
-        guard let power = Int(Substring(rest.dropFirst())), abs(power) < 100_000 else { return nil }
+        guard let power = Int(Substring(rest.dropFirst())), power.magnitude < 100_000 else { return nil }
         exponent += coefficient == 0 ? 0 : power
     }
 

@@ -78,7 +78,9 @@ public struct SQLTimeWithZone: Hashable, Sendable, SQLEncodable, SQLDecodable {
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {
-        guard abs(secondsFromGMT) < 16 * 3600 else { throw SQLValueError("the offset is outside of what timetz holds") }
+        guard secondsFromGMT.magnitude < 16 * 3600 else {
+            throw SQLValueError("the offset is outside of what timetz holds")
+        }
         buffer.append(bigEndian: time.microseconds)
         buffer.append(bigEndian: Int32(-secondsFromGMT))
     }
