@@ -131,6 +131,22 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
         #expect(reason { _ = try decode(Address.self, .record, short) }?.contains("1 fields") == true)
     }
 
+    /// Each layer is the only value in the one around it.
+    private func nested(_ type: SQLType, _ layers: Int) -> [UInt8] {
+        let head: [UInt8] =
+            switch type {
+            case .record: big(Int32(1)) + big(type.rawValue)
+            default: big(Int32(1)) + big(Int32(0)) + big(type.rawValue) + big(Int32(1)) + big(Int32(1))
+            }
+        return (1...layers).flatMap { head + big(Int32((layers - $0) * (head.count + 4))) }
+    }
+
+    @Test(arguments: [SQLType.record, .int8Array, SQLType(rawValue: 22), SQLType(rawValue: 70_000)])
+    func `do not follow what is nested without end`(type: SQLType) throws {
+        let text = try? decode(String.self, type, nested(type, 10_000))
+        #expect(text.map { $0.utf8.count < 100_000_000 } ?? true)
+    }
+
     private struct Keeper: Decodable {
         let container: KeyedDecodingContainer<Key>
         enum Key: String, CodingKey { case a }

@@ -48,7 +48,10 @@ private func limits<I: FixedWidthInteger>(_ type: I.Type) -> [I] {
     [.min, 0, 1, .max] + random { $0.integer() } + (I.isSigned ? [0 - 1] : [])
 }
 
-private let texts = ["", " ", "NULL", "null", "\\N", "\\.", "a\tb\nc\\", "{}", "\"", "'", "ü漢🙂\u{1F1E9}\u{1F1EA}"]
+private let texts = [
+    "", " ", "\u{1}\u{B}", "\u{A0}", "NULL", "null", "\\N", "\\.", "a\tb\nc\\", "{}", "\"", "'",
+    "ü漢🙂\u{1F1E9}\u{1F1EA}",
+]
 private let moments: [Date] = [
     .distantFuture, .distantPast, Date(timeIntervalSince1970: 0), Date(timeIntervalSinceReferenceDate: -0.000_001),
     Date(timeIntervalSince1970: -62_135_596_800), Date(timeIntervalSince1970: -62_135_596_801),
@@ -172,7 +175,8 @@ private let shapes: [TypeCase] = [
     TypeCase("tstzmultirange", multiranges(moments[2], moments[2] + 1, moments[2] + 2, moments[2] + 3)),
     TypeCase("tsvector", ["", "'cat':3 'fat':2,4B", "'a' 'it''s':1A"]), TypeCase("pg_lsn", ["0/0", "16/B374D848"]),
     TypeCase("tid", ["(0,1)", "(4294967295,65535)"]), TypeCase("jsonpath", ["$.\"a\"[*]"]),
-    TypeCase("int2vector", arrays: false, ["1 2 3"]), TypeCase("address", ["(\"a b\",3)", "(,)", "(\"x\"\"y\",)"]),
+    TypeCase("int2vector", arrays: false, ["1 2 3"]),
+    TypeCase("address", ["(\"a b\",3)", "(a\u{A0}b,)", "(,)", "(\"x\"\"y\",)"]),
     TypeCase("pg_snapshot", ["10:20:10,14,15"]), TypeCase("regclass", text: false, arrays: false, [] as [String]),
 ]
 

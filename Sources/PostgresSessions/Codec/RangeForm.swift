@@ -85,7 +85,8 @@ enum RangeForm {
         guard let parts = try Parts(bytes) else { return "empty" }
         func bound(_ bytes: UnsafeRawBufferPointer?) throws -> String {
             guard let bytes else { return "" }
-            return quoted(try TextForm.render(SQLCell(bytes: bytes, type: boundType, isBinary: true)))
+            let text = try TextForm.render(SQLCell(bytes: bytes, type: boundType, isBinary: true))
+            return TextForm.quoted(text, if: "\"\\()[],")
         }
         return try (parts.includesLower ? "[" : "(") + bound(parts.lower) + "," + bound(parts.upper)
             + (parts.includesUpper ? "]" : ")")
@@ -93,10 +94,5 @@ enum RangeForm {
 
     static func text(ofMultirange bytes: UnsafeRawBufferPointer, boundType: SQLType) throws -> String {
         "{" + (try parts(ofMultirange: bytes).map { try text($0, boundType: boundType) }).joined(separator: ",") + "}"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        let isPlain = !text.isEmpty && !text.contains { "\"\\()[],".contains($0) || $0.isWhitespace }
-        return isPlain ? text : "\"" + String(text.flatMap { $0 == "\"" || $0 == "\\" ? [$0, $0] : [$0] }) + "\""
     }
 }

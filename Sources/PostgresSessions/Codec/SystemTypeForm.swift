@@ -1,10 +1,10 @@
 /// The text of the server's own lesser types, which have no Swift type here.
 enum SystemTypeForm {
     /// nil for a type that is not among them.
-    static func text(_ cell: SQLCell) throws -> String? {
+    static func text(_ cell: SQLCell, depth: Int) throws -> String? {
         switch cell.type.rawValue {
         case 18: return try character(cell.bytes)  // "char"
-        case 22, 30: return try vector(cell)  // int2vector, oidvector
+        case 22, 30: return try vector(cell, depth)  // int2vector, oidvector
         case 27: return try rowAddress(cell.bytes)  // tid
         case 24, 2202...2206, 3734, 3769, 4089, 4096, 4191:  // regproc and its kin: the object's id, not its name
             return String(try cell.integer(UInt32.self))
@@ -27,12 +27,12 @@ enum SystemTypeForm {
         return "\\" + octal
     }
 
-    private static func vector(_ cell: SQLCell) throws -> String {
+    private static func vector(_ cell: SQLCell, _ depth: Int) throws -> String {
         var reader = try BinaryArrayReader(cell)
         var parts: [String] = []
         while parts.count < reader.dimensions.first ?? 0 {
             guard let element = try reader.next() else { throw SQLValueError("a vector with a NULL in it") }
-            parts.append(try TextForm.render(element))
+            parts.append(try TextForm.render(element, depth: depth + 1))
         }
         try reader.finish()
         return parts.joined(separator: " ")

@@ -2,10 +2,15 @@
 ///
 /// Floating-point numbers have the fewest digits that read back as the same number; the server has now and then one more.
 enum TextForm {
-    static func render(_ cell: SQLCell) throws -> String {
+    /// How deep arrays and composites may lie in each other. Each level doubles the quotes of those in it, so what lies
+    /// much deeper has a text that neither side could hold.
+    private static let maximumDepth = 16
+
+    static func render(_ cell: SQLCell, depth: Int = 0) throws -> String {
         guard cell.isBinary else { return try cell.utf8() }
+        guard depth <= maximumDepth else { throw SQLValueError("the value is nested too deeply to be shown as text") }
         if let text = try builtIn(cell) { return text }
-        if cell.type.element != nil { return try array(cell) }
+        if cell.type.element != nil { return try array(cell, depth: depth) }
         if let boundType = RangeForm.boundType(of: cell.type) {
             return try RangeForm.text(cell.bytes, boundType: boundType)
         }
@@ -15,7 +20,7 @@ enum TextForm {
         if cell.type == .money {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
-        return try SystemTypeForm.text(cell) ?? UserTypeForm.text(cell)
+        return try SystemTypeForm.text(cell, depth: depth) ?? UserTypeForm.text(cell, depth: depth)
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {
@@ -57,23 +62,23 @@ enum TextForm {
         return civil.text + (civil.isBeforeChrist ? " BC" : "")
     }
 
-    static func array(_ cell: SQLCell) throws -> String {
+    static func array(_ cell: SQLCell, depth: Int) throws -> String {
         var reader = try BinaryArrayReader(cell)
         let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
-        let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter)
+        let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter, depth)
         try reader.finish()
         return text
     }
 
-    private static func level(_ dimension: Int, of reader: inout BinaryArrayReader, _ delimiter: String) throws
-        -> String
-    {
+    private static func level(
+        _ dimension: Int, of reader: inout BinaryArrayReader, _ delimiter: String, _ depth: Int
+    ) throws -> String {
         var parts: [String] = []
         for _ in 0..<reader.dimensions[dimension] {
             if dimension + 1 < reader.dimensions.count {
-                parts.append(try level(dimension + 1, of: &reader, delimiter))
+                parts.append(try level(dimension + 1, of: &reader, delimiter, depth))
             } else if let cell = try reader.next() {
-                let text = cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell)
+                let text = cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell, depth: depth + 1)
                 parts.append(quoted(text, delimiter))
             } else {
                 parts.append("NULL")
@@ -84,14 +89,24 @@ enum TextForm {
 
     /// Quotes what array text would misread, as the server's `array_out` does.
     private static func quoted(_ text: String, _ delimiter: String) -> String {
-        let isPlain =
-            !text.isEmpty && text.uppercased() != "NULL"
-            && text.utf8.allSatisfy { byte in
-                byte > 32 && !"{}\"\\".utf8.contains(byte) && byte != delimiter.utf8.first
-            }
-        if isPlain { return text }
-        let escaped = text.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
-        return "\"" + String(escaped) + "\""
+        let isNull = text.utf8.count == 4 && text.uppercased() == "NULL"
+        return isNull ? "\"\(text)\"" : quoted(text, if: "{}\"\\" + delimiter, escape: { _ in UInt8(ascii: "\\") })
+    }
+
+    /// Quotes a text that is empty, has a space, or one of the special characters. Before a quote or backslash in it goes
+    /// its escape, which is itself in the text of ranges and composites.
+    static func quoted(_ text: String, if special: String, escape: (UInt8) -> UInt8 = { $0 }) -> String {
+        func isSpecial(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) || special.utf8.contains(byte) }
+        guard text.isEmpty || text.utf8.contains(where: isSpecial) else { return text }
+        let quote = UInt8(ascii: "\"")
+        var bytes = [quote]
+        bytes.reserveCapacity(text.utf8.count + 2)
+        for byte in text.utf8 {
+            if byte == quote || byte == UInt8(ascii: "\\") { bytes.append(escape(byte)) }
+            bytes.append(byte)
+        }
+        bytes.append(quote)
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

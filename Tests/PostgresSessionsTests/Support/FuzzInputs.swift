@@ -35,7 +35,7 @@ struct FuzzInputs {
         switch generator.below(16) {
         case 0...3: input.bytes = random(&generator)
         case 4: input.bytes += seeds[generator.below(seeds.count)].bytes
-        case 5: break
+        case 5...6: break
         default: for _ in 0...generator.below(3) { damage(&input.bytes, &generator) }
         }
         switch generator.below(16) {
