@@ -67,6 +67,9 @@ struct CopyEncoder {
             case .binary: try appendBinary(value)
             case .text: try appendText(value)
             }
+            guard buffer.count <= SQLQuery.maximumSize else {
+                throw SQLValueError("with this value the row is larger than 1 GiB")
+            }
         } catch {
             let reason = (error as? SQLValueError)?.reason ?? "its encoding threw \(Swift.type(of: error))"
             throw EngineError.encoding("row \(row), column \"\(columns[column].name)\": \(reason)")
@@ -122,7 +125,7 @@ struct CopyEncoder {
         if target == 3802 && V.sqlFormat == .text { buffer.bytes.append(1) }  // jsonb's version
         try value.encode(into: &buffer)
         if V.sqlType.rawValue != target { try convert(V.self, from: start + 4, to: target) }
-        let length = UInt32(buffer.bytes.count - start - 4)
+        let length = UInt32(truncatingIfNeeded: buffer.bytes.count - start - 4)
         for i in 0..<4 { buffer.bytes[start + i] = UInt8(truncatingIfNeeded: length >> (24 - 8 * UInt32(i))) }
     }
 

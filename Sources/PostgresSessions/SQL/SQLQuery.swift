@@ -26,8 +26,9 @@ public struct SQLQuery: Sendable {
 
     /// The protocol counts parameters with 16 bits.
     package static let maximumParameters = 65_535
-    /// The server's limit for one value (MaxAllocSize).
-    package static let maximumValueSize = 0x3FFF_FFFF
+    /// All parameters together, or the text, in bytes. The server ends a connection whose message is longer than 1 GiB
+    /// (PQ_LARGE_MESSAGE_LIMIT in pqcomm.h); the last MiB is for what a message holds besides.
+    package static let maximumSize = (1 << 30) - (1 << 20)
 
     init() { utf8 = [] }
 
@@ -42,6 +43,9 @@ public struct SQLQuery: Sendable {
     /// Throws what went wrong while the query was made.
     package func validated() throws(EngineError) {
         if let refusal { throw .encoding(refusal) }
+        guard max(utf8.count, parameters.bytes.count) <= Self.maximumSize else {
+            throw .encoding("the query: its text, or all its parameters, are larger than 1 GiB")
+        }
         if utf8.withUnsafeBytes({ $0.containsNUL }) { throw .encoding("the query's text: it contains a NUL character") }
     }
 
@@ -159,8 +163,8 @@ extension SQLQuery {
                 defer { swap(&buffer.bytes, &bytes) }
                 let start = buffer.count
                 try encode(&buffer)
-                guard buffer.count - start <= Self.maximumValueSize else {
-                    throw SQLValueError("the value is larger than 1 GiB")
+                guard buffer.count <= Self.maximumSize else {
+                    throw SQLValueError("with this value the parameters are larger than 1 GiB")
                 }
                 if format == .text { try buffer.refuseNUL(from: start) }
             }
