@@ -25,6 +25,12 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
     return try Engine(Engine.Configuration(url: url, pool: pool))
 }
 
+/// Nothing of the engine's is left in anybody's hands.
+private func expectWhole(_ engine: Engine, sourceLocation: SourceLocation = #_sourceLocation) {
+    let now = engine.statistics
+    #expect(now.leased == 0 && now.waiting == 0, sourceLocation: sourceLocation)
+}
+
 /// T06 and T12: which forms are accepted, and what is shown of them.
 @Suite(.timeLimit(.minutes(30))) struct `A connection string` {
     @Test(arguments: [
@@ -86,7 +92,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
         #expect("\(error)".contains("127.0.0.1") && "\(error)".contains("\(proxy.port)"))
         #expect(!everything(error).contains("hunter2"))
-        #expect(engine.statistics.leased == 0 && engine.statistics.waiting == 0)
+        expectWhole(engine)
         await engine.shutdown()
         await proxy.stop()
     }
@@ -104,7 +110,8 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
             }
             #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
             #expect("\(error)".contains("no answer in time"))
-            #expect(engine.statistics.leased == 0 && engine.statistics.waiting == 0)
+            #expect("\(error)".contains("127.0.0.1") && "\(error)".contains("\(proxy.port)"))
+            expectWhole(engine)
             proxy.resume()
             try await eventually("it answers again") { await outcome { try await engine.ping() } == .returned }
             await engine.shutdown()
@@ -118,6 +125,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         #expect([.connectFailed, .checkoutTimedOut].contains(Outcome(error)))
         #expect("\(error)".contains("no-such-host.invalid"))
         #expect(!everything(error).contains("hunter2"))
+        expectWhole(engine)
         await engine.shutdown()
     }
 }
@@ -136,7 +144,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
                 #expect("\(error)".contains("postgres"))
                 #expect(!everything(error).contains("hunter2"))
             }
-            #expect(wrong.statistics.leased == 0 && wrong.statistics.waiting == 0)
+            expectWhole(wrong)
             await wrong.shutdown()
 
             let right = try makeEngine(server.url, patience: .seconds(30))
@@ -192,6 +200,7 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
         guard case EngineError.connectFailed(let cause) = error else { throw error }
         #expect(cause.sqlState == .invalidCatalogName)
         #expect("\(error)".contains("no_such_shop"))
+        expectWhole(engine)
         await engine.shutdown()
     }
 
@@ -218,102 +227,6 @@ private func makeEngine(_ url: String, patience: Duration = .seconds(1)) throws 
             await greedy.shutdown()
             #expect(try await waited.value == 1)
             await late.shutdown()
-        }
-    }
-}
-
-@Suite(.timeLimit(.minutes(30))) struct `A value that does not fit` {
-    private struct Stray: Error {}
-
-    /// The attempt ends as it should, and the engine's next statement works.
-    private func check<R>(
-        _ expected: Outcome, naming names: [String], sourceLocation: SourceLocation = #_sourceLocation,
-        _ body: (Shop) async throws -> R
-    ) async throws {
-        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
-            let error = try await failure { try await body(shop) }
-            #expect(Outcome(error) == expected, sourceLocation: sourceLocation)
-            for name in names { #expect("\(error)".contains(name), sourceLocation: sourceLocation) }
-            let next = try await shop.engine.query("SELECT 1", as: Int.self).one()
-            #expect(next == 1)
-            #expect(shop.engine.statistics.opened == 1)
-        }
-    }
-
-    @Test func `its column is refused by the server, which names the type`() async throws {
-        try await check(.server(.numericValueOutOfRange), naming: ["smallint"]) { shop in
-            try await shop.engine.execute("SELECT (\(70_000))::int8::int2")
-        }
-    }
-
-    @Test func `a column of another type is refused by the server, which names the column`() async throws {
-        try await check(.server(.datatypeMismatch), naming: ["price", "INSERT INTO items"]) { shop in
-            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item', \(true))")
-        }
-    }
-
-    @Test func `as NULL into a type that has none names column and type`() async throws {
-        try await check(.decoding, naming: ["price_of_it", "Double"]) { shop in
-            try await shop.engine.query("SELECT NULL::float8 AS price_of_it", as: Double.self).one()
-        }
-    }
-
-    @Test func `as NULL into a property that has none names the column`() async throws {
-        struct Item: Decodable { var id: Int, name: String }
-        try await check(.decoding, naming: ["name", "String"]) { shop in
-            try await shop.engine.query("SELECT 1 AS id, NULL::text AS name", as: Item.self).all()
-        }
-    }
-
-    @Test func `for its integer type names the column and the type`() async throws {
-        try await check(.decoding, naming: ["big", "Int16"]) { shop in
-            try await shop.engine.query("SELECT 70000 AS big", as: Int16.self).one()
-        }
-    }
-
-    @Test func `for its kind of type names both`() async throws {
-        try await check(.decoding, naming: ["word", "text", "Int"]) { shop in
-            try await shop.engine.query("SELECT 'x'::text AS word", as: Int.self).one()
-        }
-    }
-
-    @Test func `a tuple of another length is told`() async throws {
-        try await check(.decoding, naming: ["2", "3"]) { shop in
-            try await shop.engine.query("SELECT 1, 2", as: (Int, Int, Int).self).all()
-        }
-    }
-
-    @Test func `a struct whose column is missing is told`() async throws {
-        struct Item: Decodable { var id: Int, nickname: String }
-        try await check(.decoding, naming: ["nickname"]) { shop in
-            try await shop.engine.query("SELECT 1 AS id", as: Item.self).all()
-        }
-    }
-
-    @Test func `text with a NUL is refused before anything is sent`() async throws {
-        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
-            let refused = await outcome { try await shop.engine.execute("SELECT \("a\0b")") }
-            #expect(refused == .encoding)
-            let connections = try shop.proxy.connections
-            #expect(connections == 0)
-        }
-    }
-
-    @Test(arguments: [("SELECT 1 WHERE false", 0), ("SELECT * FROM generate_series(1, 3)", 3)])
-    func `one row is told how many there were`(text: String, rows: Int) async throws {
-        try await check(.unexpectedRowCount, naming: ["\(rows)", text]) { shop in
-            try await shop.engine.query(SQLQuery(unsafeRaw: text), as: Int.self).one()
-        }
-    }
-
-    @Test func `is an error in a transaction that goes on`() async throws {
-        try await withShop { shop in
-            try await shop.engine.withTransaction { session in
-                let decoding = await outcome { try await session.query("SELECT NULL::int8", as: Int.self).one() }
-                #expect(decoding == .decoding)
-                try await session.execute("INSERT INTO items VALUES (1, 'item')")
-            }
-            #expect(try await shop.itemCount() == 1)
         }
     }
 }
