@@ -35,7 +35,12 @@ public struct SQLCell {
 
     /// The text to parse a number, a date and the like from: of json and jsonb, what a string in it holds.
     func plainText() throws -> String {
-        guard isJSON else { return try utf8() }
+        guard isJSON else {
+            if isForeign, bytes.containsNUL || bytes.validUTF8 == nil {
+                throw SQLValueError("the value is no text; " + remedy)
+            }
+            return try utf8()
+        }
         let text = try JSONForm.text(self)
         return text.hasPrefix("\"") ? try CellDecoder.decodeJSON(String.self, from: self) : text
     }
@@ -68,7 +73,15 @@ public struct SQLCell {
 
     /// What to throw when text does not read as the type that was asked for.
     func unreadable<T>(_ type: T.Type) -> SQLValueError {
-        SQLValueError("the text does not read as \(T.self)")
+        SQLValueError("the text does not read as \(T.self)" + (isForeign ? "; " + remedy : ""))
+    }
+
+    /// Whether the type is the database's own, and its binary form may thus be its text or anything else.
+    private var isForeign: Bool { isBinary && type.rawValue >= Self.firstUserDefinedType }
+
+    /// A domain's column comes under its base type's id; in arrays and composites, the domain's own is all there is.
+    private var remedy: String {
+        "\(type) is not built in: cast a domain that is in an array or a composite to its base type, as in numbers::int4[]"
     }
 }
 
