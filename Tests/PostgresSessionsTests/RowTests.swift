@@ -200,6 +200,78 @@ private func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
     }
 }
 
+@Suite struct `A value that does not fit its row` {
+    private struct Price: Decodable { var id: Int, price: Int }
+    private struct MaybePrice: Decodable { var id: Int, price: Int? }
+    private struct Holder: Decodable { var cost: Price }
+
+    private let one = result([("price", .text)], [Array("5".utf8)], [Array("x".utf8)])
+    private let two = result(
+        [("id", .int8), ("price", .text)], [big(Int64(1)), Array("5".utf8)], [big(Int64(2)), Array("x".utf8)])
+
+    /// Column, type, row and reason are the same, however the row is read.
+    private func expectNamed<T>(
+        in row: Int = 1, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> T
+    ) throws {
+        let thrown = failure(body)
+        let failed = try #require(thrown, sourceLocation: sourceLocation)
+        #expect(
+            failed.column == "price" && failed.sqlType == .text && failed.row == row, sourceLocation: sourceLocation)
+        #expect(failed.reason == "the text does not read as Int", sourceLocation: sourceLocation)
+        let shown = "cannot decode column \"price\" (text) of row \(row) as \(failed.type): \(failed.reason)"
+        #expect("\(EngineError.decoding(failed))" == shown, sourceLocation: sourceLocation)
+    }
+
+    @Test func `is named in scalars`() throws {
+        try expectNamed { try RowDecoding<Int>.scalar.decodeAll(one) }
+        try expectNamed { try RowDecoding<Int?>.scalar.decodeAll(one) }
+    }
+
+    @Test func `is named in tuples`() throws {
+        try expectNamed { try RowDecoding<(Int, Int)>.tuple().decodeAll(two) }
+        try expectNamed { try RowDecoding<(Int, Int?)>.tuple().decodeAll(two) }
+    }
+
+    @Test func `is named in structs`() throws {
+        try expectNamed { try RowDecoding<Price>.decodable.decodeAll(two) }
+        try expectNamed { try RowDecoding<MaybePrice>.decodable.decodeAll(two) }
+    }
+
+    @Test func `is named in rows as they are`() throws {
+        let rows = try RowDecoding<ResultRow>.row.decodeAll(two)
+        #expect(try rows[0]["price", as: Int.self] == 5)
+        try expectNamed { try rows[1]["price", as: Int.self] }
+        try expectNamed { try rows[1][1, as: Int?.self] }
+    }
+
+    @Test func `is named in rows of a copy`() throws {
+        let columns = RowColumns(names: ["id", "price"], types: [.int8, .text], isBinary: [true, true])
+        let bytes = big(Int16(2)) + big(Int32(8)) + big(Int64(2)) + big(Int32(1)) + Array("x".utf8)
+        let tuples = try RowDecoding<(Int, Int)>.tuple().makeDecoder(for: columns)
+        let structs = try RowDecoding<Price>.decodable.makeDecoder(for: columns)
+        try expectNamed(in: 7) { try bytes.withUnsafeBytes { try tuples.decode(copied: $0, row: 7) } }
+        try expectNamed(in: 7) { try bytes.withUnsafeBytes { try structs.decode(copied: $0, row: 7) } }
+    }
+
+    @Test func `is named in the arrays, composites and JSON of its column`() throws {
+        let array = try encoded([1 as Int?, nil])
+        let missing = failure { try RowDecoding<[Int]>.scalar.decodeAll(result([("price", .int8Array)], [array])) }
+        #expect(missing?.column == "price" && missing?.row == 0 && missing?.sqlType == .int8Array)
+        #expect(missing?.reason == "element 1 of the array is NULL, and Int is not optional")
+        let json = Array(#"{"id": 1, "price": "x"}"#.utf8)
+        let wrong = failure { try RowDecoding<Holder>.decodable.decodeAll(result([("cost", .json)], [json])) }
+        #expect(
+            wrong?.column == "cost" && wrong?.row == 0
+                && wrong?.reason == "its JSON does not fit: there is no Int at price")
+        let fields =
+            big(Int32(2)) + big(UInt32(20)) + big(Int32(8)) + big(Int64(1)) + big(UInt32(25)) + big(Int32(1)) + [0x78]
+        let part = failure { try RowDecoding<Holder>.decodable.decodeAll(result([("cost", .record)], [fields])) }
+        #expect(part?.column == "cost" && part?.row == 0 && part?.sqlType == .record)
+        #expect(part?.reason == "field \"price\": the text does not read as Int")
+    }
+
+}
+
 @Suite struct `Rows of a binary copy` {
     @Test func `decode like any other`() throws {
         let columns = RowColumns(names: ["id", "name"], types: [.int4, .text], isBinary: [true, true])
