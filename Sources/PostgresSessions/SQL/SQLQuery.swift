@@ -14,7 +14,7 @@ package import PostgresWire
 /// - `\(identifier: name)` inserts a quoted name.
 /// - `\(unsafeRaw: text)` inserts text as it is. Never put anything there that came from outside.
 ///
-/// A value that cannot be bound (text with a NUL, more than 1 GiB, more than 65,535 parameters) is remembered, and thrown
+/// A value that cannot be bound (text with a NUL, more than 1 GiB in all, more than 65,535 parameters) is remembered, and thrown
 /// as ``EngineError/encoding(_:)`` when the query is run; nothing is sent then.
 public struct SQLQuery: Sendable {
     /// The text, as UTF-8, with `$1`, `$2` … where the parameters are.
