@@ -27,7 +27,7 @@ extension Race {
           psql              psql's \\copy between a file and the server, the start of the process included
           libpq pipeline    C: BEGIN, 20,000 prepared inserts and COMMIT in one pipeline
           lock + queue      Swift: a mutex, a list and a queue of continuations; no deadline, no cancellation, no health
-          calm, cancelled   this library, 64 tasks, pool of 8, statements of 2 ms; every tenth is cancelled in the server
+          calm, cancelled   this library, 64 tasks, pool of 8, statements of 10 ms; every tenth is cancelled in the server
         """
 
     static let select = Race(
