@@ -12,22 +12,23 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     @exclusivity(unchecked) private var failure: EngineError?
     /// The statement was cancelled while rows came.
     @exclusivity(unchecked) private var isIncomplete = false
-    @exclusivity(unchecked) private var places = UnsafeMutableBufferPointer<T>(start: nil, count: 0)
+    /// The last rows, decoded where they stay in the processor's cache; the array takes over many at once.
+    @exclusivity(unchecked) private var batch = UnsafeMutableBufferPointer<T>(start: nil, count: 0)
+    @exclusivity(unchecked) private var batched = 0
+    @exclusivity(unchecked) private var rows: [T] = []
 
     init(_ decoding: RowDecoding<T>) { self.decoding = decoding }
 
-    deinit { reset() }
-
-    private func reset() {
-        places.prefix(count).deinitialize()
-        places.deallocate()
-        places = UnsafeMutableBufferPointer(start: nil, count: 0)
-        (count, failure, decoder, isIncomplete) = (0, nil, nil, false)
+    deinit {
+        batch.prefix(batched).deinitialize()
+        batch.deallocate()
     }
 
     func begin(expecting expected: Int) {
-        reset()
-        if expected > 0 { places = .allocate(capacity: expected) }
+        batch.prefix(batched).deinitialize()
+        (count, batched, failure, decoder, isIncomplete) = (0, 0, nil, nil, false)
+        rows = []
+        if expected > 0 { rows.reserveCapacity(expected) }
     }
 
     func take(_ rows: WireResult) {
@@ -36,10 +37,11 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
             let decoder = if let decoder { decoder } else { try decoding.decoder(for: rows) }
             self.decoder = decoder
             let arrived = rows.rowCount
-            if count + arrived > places.count { grow(to: count + arrived) }
             decoder.rowsBefore = count
             for row in 0..<arrived {
-                try decoder.decode(rows, row: row, into: places.baseAddress! + count)
+                if batched == batch.count { makeRoom() }
+                try decoder.decode(rows, row: row, into: batch.baseAddress! + batched)
+                batched += 1
                 count += 1
             }
         } catch {
@@ -50,11 +52,25 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     func drop(_ rows: WireResult) { isIncomplete = true }
 
     @inline(never)
-    private func grow(to needed: Int) {
-        let larger = UnsafeMutableBufferPointer<T>.allocate(capacity: max(needed, 2 * places.count, 64))
-        if count > 0 { _ = larger.moveInitialize(fromContentsOf: places.prefix(count)) }
-        places.deallocate()
-        places = larger
+    private func makeRoom() {
+        if batch.count == 0 { batch = .allocate(capacity: 64) } else { handOver() }
+    }
+
+    private func handOver() {
+        let new = batch.prefix(batched)
+        // On Darwin, the standard library has it from the systems of 2025 on.
+        #if compiler(>=6.3) && !canImport(Darwin)
+            rows.append(addingCapacity: batched) { places in
+                places.withUnsafeMutableBufferPointer { places, count in
+                    _ = places.moveInitialize(fromContentsOf: new)
+                    count = new.count
+                }
+            }
+        #else
+            rows.append(contentsOf: new)
+            new.deinitialize()
+        #endif
+        batched = 0
     }
 
     /// What was taken; where there was nothing to take, what the result itself has.
@@ -66,10 +82,9 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
         }
         if let failure { throw failure }
         guard count > 0 else { return try decoding.rows(of: result) }
-        return [T](unsafeUninitializedCapacity: count) { taken, moved in
-            _ = taken.moveInitialize(fromContentsOf: places.prefix(count))
-            moved = count
-            count = 0
-        }
+        handOver()
+        var taken: [T] = []
+        swap(&taken, &rows)
+        return taken
     }
 }
