@@ -45,7 +45,8 @@ let package = Package(
         .testTarget(name: "PoolSimulationTests", dependencies: ["PoolSimulation", "PoolCore"]),
         .testTarget(
             name: "PostgresSessionsTests", dependencies: ["PostgresSessions", "PostgresWire", "PoolCore", "CLibPQ"]),
-        .testTarget(name: "PostgresSessionsTestingTests", dependencies: ["PostgresSessionsTesting"]),
+        .testTarget(
+            name: "PostgresSessionsTestingTests", dependencies: ["PostgresSessionsTesting", "PostgresWire"]),
         // The pool's shell on a scripted server, which needs no PostgreSQL.
         .testTarget(
             name: "ShellTests",

@@ -40,8 +40,9 @@ import Testing
         try await withShop { shop in
             try await fill(shop, 4)
             try await shop.terminateBackends()
-            try await eventually("nothing dead is idle") { shop.engine.statistics.idle == 0 }
-            #expect(shop.engine.statistics.closed == 4)
+            try await eventually("what is dead is closed: \(shop.engine.statistics)") {
+                shop.engine.statistics.idle == 0 && shop.engine.statistics.closed == 4
+            }
             #expect(Set(shop.observer.closed) == Set(shop.observer.lent))
         }
     }

@@ -145,6 +145,7 @@ package class RowDecoder<T> {
     /// Every row of a result whose columns are this decoder's, each decoded where it stays.
     package final func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
         let count = result.rowCount
+        guard count > 0 else { return [] }
         var failure: EngineError?
         let rows = [T](unsafeUninitializedCapacity: count) { places, decoded in
             do throws(EngineError) {
