@@ -142,14 +142,24 @@ extension WireConnection {
     /// The next answer, if it has arrived. Once per queued command and sync; after a `.partial`, again for the same one.
     package func takeReply() throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")
-        if let rowSink { return try takeReply(rowSink) }
-        while PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD {
+        while isAnswerDue {
             guard let pointer = PQgetResult(conn) else {
                 // The gap between two commands, or a connection that can answer nothing more.
                 if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
                 continue
             }
-            guard PQresultStatus(pointer) != PGRES_PIPELINE_SYNC else {
+            let status = PQresultStatus(pointer)
+            if isSinking, let rowSink, cpq_is_partial_rows(status) {
+                // Of a statement that is being cancelled nobody wants to know more.
+                lender.lend(pointer) { rows in if isCancelling { rowSink.drop(rows) } else { rowSink.take(rows) } }
+                continue
+            }
+            isSinking = false
+            if rowSink != nil {
+                answersBeforeRows -= 1
+                if answersBeforeRows < 0 { rowSink = nil }
+            }
+            guard status != PGRES_PIPELINE_SYNC else {
                 PQclear(pointer)
                 outstanding -= 1
                 return .sync
@@ -159,33 +169,10 @@ extension WireConnection {
         return nil
     }
 
-    /// As above, while somebody waits for rows.
-    @inline(never)
-    private func takeReply(_ sink: any RowSink) throws(WireError) -> Reply? {
-        while true {
-            // Possible from the moment that the command before has been answered to its end.
-            if answersBeforeRows == 0, !isSinking { isSinking = cpq_stream_rows(conn, 256) == 1 }
-            guard PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD else { return nil }
-            guard let pointer = PQgetResult(conn) else {
-                if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
-                continue
-            }
-            let status = PQresultStatus(pointer)
-            if isSinking, cpq_is_partial_rows(status) {
-                // Of a statement that is being cancelled nobody wants to know more.
-                lender.lend(pointer) { rows in if isCancelling { sink.drop(rows) } else { sink.take(rows) } }
-                continue
-            }
-            answersBeforeRows -= 1
-            isSinking = false
-            if answersBeforeRows < 0 { rowSink = nil }
-            guard status != PGRES_PIPELINE_SYNC else {
-                PQclear(pointer)
-                outstanding -= 1
-                return .sync
-            }
-            return try reply(WireResult(pointer))
-        }
+    private var isAnswerDue: Bool {
+        // Rows can be asked for one by one from the moment that the command before has been answered to its end.
+        if rowSink != nil, answersBeforeRows == 0, !isSinking { isSinking = cpq_stream_rows(conn, 256) == 1 }
+        return PQisBusy(conn) == 0 || PQstatus(conn) == CONNECTION_BAD
     }
 
     /// Reads more from the socket, and waits for it where there is none. Once the flight has read anything, bytes (or the end)

@@ -38,21 +38,18 @@ package final class WireResult: @unchecked Sendable {
     package func columnIsBinary(_ column: Int) -> Bool { PQfformat(pointer, Int32(column)) == 1 }
 
     /// The bytes of one cell, valid while this result lives; nil for NULL.
+    @inline(__always)
     package func cell(row: Int, column: Int) -> UnsafeRawBufferPointer? {
         let length = PQgetlength(pointer, Int32(row), Int32(column))
         if length == 0 && PQgetisnull(pointer, Int32(row), Int32(column)) == 1 { return nil }
         return UnsafeRawBufferPointer(start: PQgetvalue(pointer, Int32(row), Int32(column)), count: Int(length))
     }
 
-    /// All cells of one row, as above; those that are NULL have no address.
+    /// All cells of one row, as above; those that are NULL have no address. One call for all, because it comes from another
+    /// module.
     package func read(row: Int, into cells: UnsafeMutablePointer<UnsafeRawBufferPointer>, count: Int) {
-        let (pointer, row) = (pointer, Int32(truncatingIfNeeded: row))
-        for index in 0..<count {
-            let column = Int32(truncatingIfNeeded: index)
-            let length = PQgetlength(pointer, row, column)
-            let isNull = length == 0 && PQgetisnull(pointer, row, column) == 1
-            let start = isNull ? nil : PQgetvalue(pointer, row, column)
-            cells[index] = UnsafeRawBufferPointer(start: start, count: Int(length))
+        for column in 0..<count {
+            cells[column] = cell(row: row, column: column) ?? UnsafeRawBufferPointer(start: nil, count: 0)
         }
     }
 

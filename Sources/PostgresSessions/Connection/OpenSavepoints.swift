@@ -9,9 +9,9 @@ struct OpenSavepoints {
 
     /// A statement that the server has executed.
     mutating func note(_ text: String) {
-        guard Self.mayConcern(text) else { return }
-        var words = text.split { $0.isWhitespace || $0 == ";" }[...]
-        switch words.popFirst()?.uppercased() {
+        let verb = text.drop(while: Self.isGap).prefix { !Self.isGap($0) }
+        lazy var words = text.split(whereSeparator: Self.isGap).dropFirst()
+        switch verb.uppercased() {
         case "SAVEPOINT": if let name = words.first { names.append(Self.canonical(name)) }
         case "RELEASE": if let name = words.last { forget(Self.canonical(name)) }
         case "ROLLBACK", "ABORT":
@@ -23,16 +23,7 @@ struct OpenSavepoints {
         }
     }
 
-    /// By its first letter, without splitting it all.
-    private static func mayConcern(_ text: String) -> Bool {
-        guard let start = text.utf8.first(where: { $0 > UInt8(ascii: " ") && $0 != UInt8(ascii: ";") }) else {
-            return false
-        }
-        let word = text.utf8.drop { $0 != start }.prefix(9)
-        return ["SAVEPOINT", "RELEASE", "ROLLBACK", "ABORT", "COMMIT", "END", "PREPARE"].contains { known in
-            word.count >= known.utf8.count && zip(word, known.utf8).allSatisfy { $0 & 0xDF == $1 }
-        }
-    }
+    private static func isGap(_ character: Character) -> Bool { character.isWhitespace || character == ";" }
 
     /// It has ended, and with it those inside it.
     mutating func forget(_ name: String) {
