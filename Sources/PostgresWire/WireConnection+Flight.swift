@@ -139,6 +139,18 @@ extension WireConnection {
         }
     }
 
+    /// Sends what the socket takes and reads what it has, without waiting; hears of interrupts and deadlines.
+    package func look(_ limits: FlightLimits) throws(WireError) {
+        let wake = watch.pendingEnd(nextDeadline(limits))
+        if wake != .ready { try heed(wake, limits) }
+        // A failed write is read on.
+        _ = PQflush(conn)
+        if hasUnreadBytes { consume() }
+    }
+
+    /// Whether something that was queued has not been answered.
+    package var isOwedReplies: Bool { outstanding > 0 }
+
     /// The next answer, if it has arrived. Once per queued command and sync; after a `.partial`, again for the same one.
     package func takeReply() throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")

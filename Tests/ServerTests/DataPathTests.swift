@@ -119,32 +119,6 @@ private let fillBooks: SQLQuery = """
 }
 
 @Suite struct `Many rows at once` {
-    @Test func `are written by one batch, in one flight`() async throws {
-        try await withShop { shop in
-            try await shop.engine.execute(makeBooks)
-            let results = try await shop.engine.withTransaction { session in
-                try await session.execute(
-                    batch: (1...10_000).lazy.map { "INSERT INTO books VALUES (\($0), \("book"), \(1.5))" })
-            }
-            #expect(results.count == 10_000)
-            #expect(results.allSatisfy { $0.rowsAffected == 1 })
-            #expect(try await shop.engine.query("SELECT count(*) FROM books", as: Int.self).one() == 10_000)
-        }
-    }
-
-    @Test func `are refused by the statement that fails, and nothing is kept`() async throws {
-        try await withShop { shop in
-            try await shop.engine.execute(makeBooks)
-            await #expect(throws: ServerError.self) {
-                try await shop.engine.withTransaction { session in
-                    try await session.execute(
-                        batch: [1, 2, 2, 3].map { "INSERT INTO books VALUES (\($0), 'x', NULL)" })
-                }
-            }
-            #expect(try await shop.engine.query("SELECT count(*) FROM books", as: Int.self).one() == 0)
-        }
-    }
-
     @Test func `are copied in, from arrays, lazily and as they come, and converted to their columns`() async throws {
         try await withShop { shop in
             try await shop.engine.execute(makeBooks)

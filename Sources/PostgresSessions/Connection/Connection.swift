@@ -72,7 +72,7 @@ final class ConnectionCore: @unchecked Sendable {
             let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
             if mayRepair && replays.takeRepair() { continue }
             note(outcome, query, connection)
-            return try verdict(on: outcome, query, options).get()
+            return try verdict(on: outcome, options).get()
         }
     }
 

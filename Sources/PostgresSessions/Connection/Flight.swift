@@ -7,6 +7,8 @@ struct Flight {
     var statement: SQLQuery
     /// More statements of the same flight. Mostly none.
     var further: [SQLQuery] = []
+    /// Still more, which come as they are said, behind the statement.
+    var feed: StatementFeed?
     /// COMMIT, where the statement was declared to be the last.
     var trailing: SQLQuery?
     var limits = FlightLimits()
@@ -19,15 +21,6 @@ struct Flight {
     /// Where the statement's rows may go as they come.
     var rows: (any RowSink)?
 
-    /// Where the statements end and COMMIT follows, if it does.
-    var end: Int { leading.count + 1 + further.count }
-    var count: Int { trailing == nil ? end : end + 1 }
-
-    subscript(index: Int) -> SQLQuery {
-        if index < leading.count { return leading[index] }
-        if index == leading.count { return statement }
-        return index < end ? further[index - leading.count - 1] : trailing ?? statement
-    }
 }
 
 /// What came of a flight whose connection survived it.
@@ -38,7 +31,11 @@ struct FlightOutcome {
     var completed = 0
     /// Why the next one was not.
     var failure: WireServerError?
-    /// The statement's result.
+    /// The text of that one.
+    var refused: [UInt8]?
+    /// How many statements the feed had.
+    var fed = 0
+    /// The statement's result. A feed takes those of its batch.
     var result: WireResult?
     /// The further statements' results.
     var further: [WireResult] = []
@@ -49,12 +46,20 @@ struct FlightOutcome {
 
     /// Puts the result of the command at `index` where it belongs.
     mutating func take(_ found: WireResult, at index: Int, of flight: Flight) {
-        switch index {
-        case ..<flight.leading.count: break
-        case flight.leading.count: result = found
-        case ..<flight.end: further.append(found)
+        let position = index - flight.leading.count
+        switch position {
+        case ..<0: return
+        case 0: result = found
+        case ...fed: break
+        case ...(fed + flight.further.count): further.append(found)
         default: trailing = found
         }
+        if position <= fed { flight.feed?.accept(found) }
+    }
+
+    /// Whether all statements were completed, of those that were said.
+    func hasCompletedStatements(of flight: Flight) -> Bool {
+        completed > flight.leading.count + fed + flight.further.count
     }
 
     /// Every statement's result, in order.

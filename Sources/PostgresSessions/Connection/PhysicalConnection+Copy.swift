@@ -67,7 +67,7 @@ extension PhysicalConnection {
         let outcome = try await attempt { () throws(WireError) in
             try await fly(Flight(statement: query, limits: limits, isOwn: true))
         }
-        let result = try verdict(on: outcome, query, SessionOptions()).get()
+        let result = try verdict(on: outcome, SessionOptions()).get()
         let rows = try RowDecoding<(String, Int)>.tuple().rows(of: result)
         guard !names.isEmpty else { return rows.map { .init(name: $0.0, type: UInt32($0.1)) } }
         return try names.map { name in
@@ -94,7 +94,7 @@ extension PhysicalConnection {
                     statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
                     isUnnamed: true))
         }
-        let columns = RowColumns(of: try verdict(on: outcome, query, SessionOptions()).get())
+        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get())
         try await beginCopy("COPY (\(query.text)) TO STDOUT (FORMAT binary)", limits)
         copySavepoint = isInTransaction
         return columns

@@ -34,11 +34,15 @@ final class PhysicalConnection: @unchecked Sendable {
 
     private struct PlannedCommand {
         var entry: StatementCache.Entry?
+        /// Where there is no entry to know it.
+        var text: [UInt8] = []
         /// The reply to its Parse is still due.
-        var isPreparing: Bool
+        var isPreparing = false
     }
 
     private static let longestTurn = Duration.milliseconds(10)
+    /// Of a feed's statements, before the first of them leave and their answers are looked for.
+    private static let saidAtOnce = 128
 
     init(_ wire: WireConnection, statementCacheSize: Int) {
         self.wire = wire
@@ -53,17 +57,15 @@ final class PhysicalConnection: @unchecked Sendable {
         wire.beginFlight()
         hasCompletedAny = false
         plan.removeAll(keepingCapacity: true)
-        let dropped = try queueDiscarded()
-        let refusal = try queue(flight)
-        reader = ReplyReader(skipping: dropped)
+        flight.feed?.begin()
+        reader = ReplyReader(skipping: try queueDiscarded())
+        reader.refusal = try queue(flight)
         // What is answered at once needs no ear for the task's cancellation, which is not for free.
-        let waitsBriefly = WireConnection.isOnLoop
+        let waitsBriefly = WireConnection.isOnLoop && flight.feed == nil
         if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight)) }
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
-        var outcome = try await finish()
-        if let refusal, outcome.failure == nil { outcome.failure = refusal }
-        return outcome
+        return try await finish()
     }
 
     /// All answers have been read.
@@ -72,6 +74,7 @@ final class PhysicalConnection: @unchecked Sendable {
         var outcome = FlightOutcome()
         swap(&outcome, &reader.outcome)
         outcome.interruption = wire.interruption
+        outcome.failure = outcome.failure ?? reader.refusal
         return outcome
     }
 
@@ -193,7 +196,10 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
-        if departing { try await wire.depart(limitsOfFirstReply(to: flight)) }
+        if departing {
+            if let feed = flight.feed, reader.refusal == nil { try await say(feed, of: flight) }
+            try await wire.depart(limitsOfFirstReply(to: flight))
+        }
         if wire.mustFlush { try await wire.flush(flight.limits) }
         var limits = reader.hasAny ? flight.limits : limitsOfFirstReply(to: flight)
         var turn = Monotonic.now
@@ -227,9 +233,31 @@ final class PhysicalConnection: @unchecked Sendable {
         return dropping.count + 1
     }
 
-    /// Queues every command. What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
+    /// Says what a feed has. Answers are taken as they come, so that neither side is ever full of them.
+    private func say(_ feed: StatementFeed, of flight: Flight) async throws(WireError) {
+        let first = limitsOfFirstReply(to: flight)
+        var turn = Monotonic.now
+        while reader.outcome.failure == nil, !wire.isCancelling, let statement = feed.next() {
+            reader.refusal = try queued { () throws(WireError) in try queue(statement, of: flight, isOwn: false) }
+            guard reader.refusal == nil else { return }
+            reader.outcome.fed += 1
+            guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) else { continue }
+            try wire.look(reader.hasAny ? flight.limits : first)
+            while wire.isOwedReplies, let reply = try wire.takeReply() {
+                reader.hasAny = true
+                _ = try accept(reply, of: flight)
+            }
+            if turn.duration(to: .now) > Self.longestTurn {
+                await Task.yield()
+                turn = .now
+            }
+        }
+        reader.refusal = try queued { () throws(WireError) in try queueEnd(of: flight) }
+    }
+
+    /// Queues every command, but for those behind a feed.
     private func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
-        do throws(WireError) {
+        try queued { () throws(WireError) in
             for command in flight.leading { try queue(command, of: flight, isOwn: true) }
             try queue(flight.statement, of: flight, isOwn: flight.isOwn)
             if let rows = flight.rows {
@@ -238,12 +266,24 @@ final class PhysicalConnection: @unchecked Sendable {
                 rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0)
                 if comeSingly { wire.expectRows(into: rows) }
             }
-            for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
-            if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
+            if flight.feed == nil { try queueEnd(of: flight) }
+        }
+    }
+
+    private func queueEnd(of flight: Flight) throws(WireError) {
+        for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
+        if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
+    }
+
+    /// What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
+    @inline(__always)
+    private func queued(_ queue: () throws(WireError) -> Void) throws(WireError) -> WireServerError? {
+        do throws(WireError) {
+            try queue()
+            return nil
         } catch .refused(let message) {
             return WireServerError(severity: "ERROR", message: message)
         }
-        return nil
     }
 
     private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
@@ -258,7 +298,7 @@ final class PhysicalConnection: @unchecked Sendable {
             let text = command.text
             if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
-            plan.append(PlannedCommand(entry: nil, isPreparing: false))
+            plan.append(PlannedCommand(text: command.utf8))
             return
         }
         let entry = cache.entry(for: command.utf8, command.parameters)
@@ -281,6 +321,8 @@ final class PhysicalConnection: @unchecked Sendable {
         /// The command whose reply is next.
         var index = 0
         var outcome = FlightOutcome()
+        /// Why a command could not be queued.
+        var refusal: WireServerError?
         /// There has been a reply: the server lives.
         var hasAny = false
 
@@ -316,9 +358,11 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):
-            if reader.outcome.failure == nil { reader.outcome.failure = error }
+            noteRefusal(error)
             if let entry { noteFailure(error, of: entry) }
-            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(flight[reader.index].utf8) }
+            if let text = reader.outcome.refused, error.lacksBinaryForm, !flight.isUnnamed {
+                textStatements.insert(text)
+            }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
@@ -342,13 +386,19 @@ final class PhysicalConnection: @unchecked Sendable {
         switch reply {
         case .complete: cache.notePrepared(entry)
         case .refused(let error):
-            if reader.outcome.failure == nil { reader.outcome.failure = error }
+            noteRefusal(error)
             noteFailure(error, of: entry)
             cache.forget(entry)
         case .skipped: cache.forget(entry)
         default: throw surprise("another answer than to a Parse")
         }
         return false
+    }
+
+    private func noteRefusal(_ error: WireServerError) {
+        guard reader.outcome.failure == nil else { return }
+        reader.outcome.failure = error
+        reader.outcome.refused = plan[reader.index].entry?.text ?? plan[reader.index].text
     }
 
     /// The columns of a prepared statement never change, so they are read once.
@@ -367,31 +417,5 @@ final class PhysicalConnection: @unchecked Sendable {
     private func surprise(_ what: String) -> WireError {
         wire.closeAfterSurprise()
         return .lost("the server answered out of turn: \(what)", nil)
-    }
-}
-
-extension WireServerError {
-    /// "cached plan must not change result type": a table has changed under a prepared statement. "cache lookup failed for
-    /// type": a type was dropped under it, and it would fail for ever.
-    var isStalePlan: Bool {
-        sqlState == "0A000" && message.contains("cached plan")
-            || sqlState == "XX000" && message.contains("cache lookup failed")
-    }
-    /// The prepared statement is gone from the server, or its name is taken.
-    var isVanishedStatement: Bool { sqlState == "26000" || sqlState == "42P05" }
-    /// A column's type has no binary form (aclitem, for one): the statement is said again, for text.
-    var lacksBinaryForm: Bool {
-        sqlState == "42883"
-            && ["getTypeBinaryOutputInfo", "array_send", "get_range_io_data", "get_multirange_io_data"].contains(
-                routine)
-    }
-    /// Repairable by preparing again, or asking for text, where nothing is lost by sending again.
-    var isStaleStatement: Bool { isStalePlan || isVanishedStatement || lacksBinaryForm }
-}
-
-extension WireResult {
-    /// The first value of the first row, as text.
-    var firstText: String? {
-        rowCount > 0 ? cell(row: 0, column: 0).map { String(decoding: $0, as: UTF8.self) } : nil
     }
 }

@@ -74,6 +74,8 @@ struct StatementCache {
 
     let capacity: Int
     private var entries: [UInt64: Entry] = [:]
+    /// Mostly the next one too, in a batch or a loop.
+    private var latest: Entry?
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
@@ -91,11 +93,16 @@ struct StatementCache {
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
     mutating func entry(for text: [UInt8], _ parameters: WireParameters) -> Entry {
         clock += 1
+        if let latest, parameters.has(types: latest.types), Self.isSame(latest.text, text) {
+            latest.lastUse = clock
+            return latest
+        }
         let key = Self.digest(text)
         var candidate = entries[key]
         while let entry = candidate {
             if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
                 entry.lastUse = clock
+                latest = entry
                 return entry
             }
             candidate = entry.next
@@ -106,6 +113,7 @@ struct StatementCache {
             name: prefix + String(serial), text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
             next: entries[key])
         entries[key] = entry
+        latest = entry
         count += 1
         return entry
     }
@@ -128,6 +136,7 @@ struct StatementCache {
     /// The server has dropped them all.
     mutating func forgetAll() {
         entries.removeAll()
+        latest = nil
         discarded.removeAll()
         count = 0
     }
@@ -169,6 +178,7 @@ struct StatementCache {
             guard previous.next === entry else { return false }
             previous.next = entry.next
         }
+        if latest === entry { latest = nil }
         count -= 1
         return true
     }

@@ -43,7 +43,7 @@ extension Engine {
                 pool.giveBack(lease, await settle(lease))
             }
             if outcome.failure == nil, let result = outcome.result { return result }
-            switch verdict(on: outcome, query, configuration.session, isShutDown: pool.isShutDown) {
+            switch verdict(on: outcome, configuration.session, isShutDown: pool.isShutDown) {
             case .success(let result): return result
             case .failure(let failure):
                 guard outcome.failure?.isStaleStatement == true, replays.takeRepair() else { throw failure }
@@ -190,24 +190,24 @@ struct ReplayBudget {
 ///
 /// A statement that was interrupted by nobody's cancellation was interrupted by the end of its session, or of the engine.
 func verdict(
-    on outcome: FlightOutcome, _ query: @autoclosure () -> SQLQuery, _ options: @autoclosure () -> SessionOptions,
-    isShutDown: @autoclosure () -> Bool = false
+    on outcome: FlightOutcome, _ options: @autoclosure () -> SessionOptions, isShutDown: @autoclosure () -> Bool = false
 ) -> Result<WireResult, any Error> {
     guard let error = outcome.failure else {
         if let result = outcome.result { return .success(result) }
         return .failure(EngineError.connectionLost("the server skipped a statement without an error"))
     }
+    let text = String(decoding: outcome.refused ?? [], as: UTF8.self)
     if error.sqlState == "57014" {
         if outcome.interruption == .cancelled {
             guard !Task.isCancelled else { return .failure(CancellationError()) }
             return .failure(isShutDown() ? EngineError.shutDown : EngineError.sessionClosed)
         }
         if outcome.interruption == .timedOut || options().statementTimeout != nil {
-            return .failure(EngineError.statementTimedOut(query().text.excerpt))
+            return .failure(EngineError.statementTimedOut(text.excerpt))
         }
     }
     if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
-    return .failure(ServerError(error, query: query().text))
+    return .failure(ServerError(error, query: text))
 }
 
 extension WireServerError {

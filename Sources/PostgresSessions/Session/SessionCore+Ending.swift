@@ -96,7 +96,7 @@ extension SessionCore {
         // Whatever COMMIT answers, the transaction is over.
         endTransaction()
         do {
-            let result = try verdict(on: outcome, command, options).get()
+            let result = try verdict(on: outcome, options).get()
             guard result.commandTag == tag else {
                 throw EngineError.transactionAborted("the server answered \(tag) with \(result.commandTag)")
             }

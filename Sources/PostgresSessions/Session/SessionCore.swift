@@ -133,16 +133,36 @@ final class SessionCore: @unchecked Sendable {
         return try await say(Statements(first, further: Array(queries.dropFirst())), thenCommit: false).results
     }
 
+    /// A statement, and more of a batch as they come.
+    func run(_ first: SQLQuery, _ feed: StatementFeed, in scope: Int?) async throws {
+        try claim(scope)
+        defer { unclaim() }
+        _ = try await say(Statements(first, feed: feed), thenCommit: false)
+    }
+
+    /// Whether the next flight may have to be sent again, because it begins the transaction.
+    var mayOpenAgain: Bool {
+        switch transaction {
+        case .none, .pending: true
+        case .active, .failed, .lost: false
+        }
+    }
+
     /// What a flight says on the user's behalf.
     struct Statements {
         var first: SQLQuery
         var further: [SQLQuery]
+        var feed: StatementFeed?
         var isUnnamed: Bool
         /// Where the first one's rows may go as they come.
         var rows: (any RowSink)?
 
-        init(_ first: SQLQuery, further: [SQLQuery] = [], isUnnamed: Bool = false, rows: (any RowSink)? = nil) {
-            (self.first, self.further, self.isUnnamed, self.rows) = (first, further, isUnnamed, rows)
+        init(
+            _ first: SQLQuery, further: [SQLQuery] = [], feed: StatementFeed? = nil, isUnnamed: Bool = false,
+            rows: (any RowSink)? = nil
+        ) {
+            (self.first, self.further, self.feed) = (first, further, feed)
+            (self.isUnnamed, self.rows) = (isUnnamed, rows)
         }
     }
 
@@ -223,7 +243,8 @@ final class SessionCore: @unchecked Sendable {
         return Flight(
             leading: leading, statement: query.first,
             further: mustLearnID && !query.isUnnamed ? query.further + [Self.transactionIDQuery] : query.further,
-            trailing: thenCommit ? frame.commit : nil, limits: statementLimits, isUnnamed: query.isUnnamed,
+            feed: query.feed, trailing: thenCommit ? frame.commit : nil, limits: statementLimits,
+            isUnnamed: query.isUnnamed,
             livenessTimeout: liveness, rows: query.rows)
     }
 
@@ -254,7 +275,7 @@ final class SessionCore: @unchecked Sendable {
     func conclude(_ found: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
         var outcome = found
         noteRiders(outcome, leading: opening)
-        if mustLearnID && !flight.isUnnamed && outcome.completed >= flight.end {
+        if mustLearnID && !flight.isUnnamed && outcome.hasCompletedStatements(of: flight) {
             transactionID = outcome.further.popLast()?.firstText.flatMap { UInt64($0) }
         }
         if let error = outcome.failure, let lease {
@@ -270,10 +291,7 @@ final class SessionCore: @unchecked Sendable {
         if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != expectedTag {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
-        _ = try verdict(
-            on: outcome, flight[min(outcome.completed, flight.count - 1)], effectiveOptions,
-            isShutDown: engine.pool.isShutDown
-        ).get()
+        _ = try verdict(on: outcome, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
         return outcome
     }
 
