@@ -8,9 +8,9 @@ final class PhysicalConnection: @unchecked Sendable {
     // Proof: used only by the holder of its lease; the pool's lock orders one holder after another. So there is nobody to
     // check exclusive access against, and what each statement touches is not checked.
     let wire: WireConnection
-    @exclusivity(unchecked) private var cache: StatementCache
+    @exclusivity(unchecked) var cache: StatementCache
     /// A stream's flight whose answers have not been read.
-    @exclusivity(unchecked) private var underWay: Flight?
+    @exclusivity(unchecked) private(set) var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [PlannedCommand] = []
     @exclusivity(unchecked) private var reader = ReplyReader(skipping: 0)
@@ -21,7 +21,7 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
 
     /// What borrowers may have left in the session since it was last clean.
-    @exclusivity(unchecked) private(set) var leftovers: SessionState = []
+    @exclusivity(unchecked) var leftovers: SessionState = []
     /// A COPY is under way; whatever is said next ends it first.
     @exclusivity(unchecked) var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
@@ -125,66 +125,6 @@ final class PhysicalConnection: @unchecked Sendable {
         reader = ReplyReader(skipping: 0)
         try await readToEnd(of: flight, departing: false)
         reader = ReplyReader(skipping: 0)
-    }
-
-    /// A Sync and its answer: one round trip that says nothing but "alive".
-    func ping(within timeout: Duration) async -> Bool {
-        guard underWay == nil, !isCopying else { return false }
-        wire.beginFlight()
-        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
-        do throws(WireError) {
-            try wire.queueSync()
-            try await wire.flush(limits)
-            guard case .sync = try await wire.nextReply(limits) else { return false }
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    /// Undoes what is known to be left behind. False: the connection is not usable.
-    func clean(within timeout: Duration) async -> Bool {
-        guard !leftovers.isEmpty else { return true }
-        guard await run(leftovers.remedies, within: timeout, isUnnamed: true) else { return false }
-        if leftovers.contains(.preparedStatements) { cache.forgetAll() }
-        leftovers = []
-        return true
-    }
-
-    /// What the connect hooks have set is this connection's normal state.
-    func adoptLeftovers() { leftovers = [] }
-
-    func discardAll(within timeout: Duration) async -> Bool {
-        guard await run(["DISCARD ALL"], within: timeout, isUnnamed: true) else { return false }
-        cache.forgetAll()
-        leftovers = []
-        return true
-    }
-
-    /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
-    func rollBack(within timeout: Duration) async -> Bool {
-        guard !wire.isBroken, (try? await landLeftover()) != nil else { return false }
-        switch wire.transactionStatus {
-        case .idle: return true
-        case .inTransaction, .failed: break
-        case .active, .unknown: return false
-        }
-        return await run(["ROLLBACK"], within: timeout) && wire.transactionStatus == .idle
-    }
-
-    /// The library's own words, in one flight: not cancellable, and with a deadline.
-    func run(_ commands: [SQLQuery], within timeout: Duration, isUnnamed: Bool = false) async -> Bool {
-        guard let last = commands.last else { return true }
-        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
-        let flight = Flight(
-            leading: commands.dropLast(), statement: last, limits: limits, isOwn: true, isUnnamed: isUnnamed)
-        guard let outcome = try? await fly(flight) else { return false }
-        return outcome.failure == nil
-    }
-
-    var info: ConnectionInfo {
-        ConnectionInfo(
-            processID: Int(wire.processID), target: wire.target, serverVersion: Int(wire.serverVersion))
     }
 
     // MARK: A flight

@@ -1,0 +1,64 @@
+internal import PostgresWire
+
+/// What the pool and the end of a transaction ask of a connection: bounded, and never cancelled.
+extension PhysicalConnection {
+    /// A Sync and its answer: one round trip that says nothing but "alive".
+    func ping(within timeout: Duration) async -> Bool {
+        guard underWay == nil, !isCopying else { return false }
+        wire.beginFlight()
+        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
+        do throws(WireError) {
+            try wire.queueSync()
+            try await wire.flush(limits)
+            guard case .sync = try await wire.nextReply(limits) else { return false }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Undoes what is known to be left behind. False: the connection is not usable.
+    func clean(within timeout: Duration) async -> Bool {
+        guard !leftovers.isEmpty else { return true }
+        guard await run(leftovers.remedies, within: timeout, isUnnamed: true) else { return false }
+        if leftovers.contains(.preparedStatements) { cache.forgetAll() }
+        leftovers = []
+        return true
+    }
+
+    /// What the connect hooks have set is this connection's normal state.
+    func adoptLeftovers() { leftovers = [] }
+
+    func discardAll(within timeout: Duration) async -> Bool {
+        guard await run(["DISCARD ALL"], within: timeout, isUnnamed: true) else { return false }
+        cache.forgetAll()
+        leftovers = []
+        return true
+    }
+
+    /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
+    func rollBack(within timeout: Duration) async -> Bool {
+        guard !wire.isBroken, (try? await landLeftover()) != nil else { return false }
+        switch wire.transactionStatus {
+        case .idle: return true
+        case .inTransaction, .failed: break
+        case .active, .unknown: return false
+        }
+        return await run(["ROLLBACK"], within: timeout) && wire.transactionStatus == .idle
+    }
+
+    /// The library's own words, in one flight: not cancellable, and with a deadline.
+    func run(_ commands: [SQLQuery], within timeout: Duration, isUnnamed: Bool = false) async -> Bool {
+        guard let last = commands.last else { return true }
+        let limits = FlightLimits(hard: Monotonic.now.advanced(by: timeout), isInterruptible: false)
+        let flight = Flight(
+            leading: commands.dropLast(), statement: last, limits: limits, isOwn: true, isUnnamed: isUnnamed)
+        guard let outcome = try? await fly(flight) else { return false }
+        return outcome.failure == nil
+    }
+
+    var info: ConnectionInfo {
+        ConnectionInfo(
+            processID: Int(wire.processID), target: wire.target, serverVersion: Int(wire.serverVersion))
+    }
+}
