@@ -210,7 +210,7 @@ extension WireConnection {
         }
     }
 
-    private func reply(_ result: WireResult) throws(WireError) -> Reply {
+    private func reply(_ result: consuming WireResult) throws(WireError) -> Reply {
         let status = PQresultStatus(result.pointer)
         if cpq_is_partial_rows(status) { return .partial(result) }
         switch status {

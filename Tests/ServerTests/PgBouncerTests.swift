@@ -118,6 +118,8 @@ extension Shop {
                             do {
                                 let got = try await engine.withTransaction { session in
                                     _ = try await session.query("SELECT 0::int8", as: Int.self).one()
+                                    // Transactions that overlap have different server connections.
+                                    try await Task.sleep(for: .milliseconds(Int.random(in: 0...3)))
                                     return try await session.query(
                                         "SELECT \(unsafeRaw: "\(expected)")::int8", as: Int.self
                                     ).one()

@@ -29,20 +29,53 @@ struct Flight {
 struct FlightOutcome {
     /// Commands that were completed, from the first on.
     var completed = 0
-    /// Why the next one was not.
-    var failure: WireServerError?
-    /// The text of that one.
-    var refused: [UInt8]?
     /// How many statements the feed had.
     var fed = 0
-    /// The statement's result. A feed takes those of its batch.
-    var result: WireResult?
-    /// The further statements' results.
-    var further: [WireResult] = []
-    /// The trailing command's result.
-    var trailing: WireResult?
     /// The flight was interrupted; the statement may still have completed.
     var interruption: WireConnection.Interruption?
+    /// The statement's result. A feed takes those of its batch.
+    var result: WireResult?
+    /// Most flights have none of it, and an outcome is handed on from function to function.
+    private var more: More?
+
+    private final class More {
+        var failure: WireServerError?
+        var refused: [UInt8] = []
+        var further: [WireResult] = []
+        var trailing: WireResult?
+
+        init() {}
+
+        init(_ other: More) {
+            (failure, refused, further, trailing) = (other.failure, other.refused, other.further, other.trailing)
+        }
+    }
+
+    private mutating func own() -> More {
+        if let more, isKnownUniquelyReferenced(&self.more) { return more }
+        let own = more.map { More($0) } ?? More()
+        more = own
+        return own
+    }
+
+    /// Why the next command was not completed.
+    var failure: WireServerError? { more?.failure }
+    /// The text of that one.
+    var refused: String { String(decoding: more?.refused ?? [], as: UTF8.self) }
+    /// The further statements' results.
+    var further: [WireResult] { more?.further ?? [] }
+    /// The trailing command's result.
+    var trailing: WireResult? { more?.trailing }
+
+    /// Only the first counts: what comes after it was not executed.
+    mutating func fail(_ failure: WireServerError, _ text: [UInt8]) {
+        guard self.failure == nil else { return }
+        let more = own()
+        more.failure = failure
+        more.refused = text
+    }
+
+    mutating func takeLastFurther() -> WireResult? { own().further.popLast() }
 
     /// Puts the result of the command at `index` where it belongs.
     mutating func take(_ found: WireResult, at index: Int, of flight: Flight) {
@@ -51,8 +84,8 @@ struct FlightOutcome {
         case ..<0: return
         case 0: result = found
         case ...fed: break
-        case ...(fed + flight.further.count): further.append(found)
-        default: trailing = found
+        case ...(fed + flight.further.count): own().further.append(found)
+        default: own().trailing = found
         }
         if position <= fed { flight.feed?.accept(found) }
     }

@@ -74,7 +74,7 @@ final class PhysicalConnection: @unchecked Sendable {
         var outcome = FlightOutcome()
         swap(&outcome, &reader.outcome)
         outcome.interruption = wire.interruption
-        outcome.failure = outcome.failure ?? reader.refusal
+        if let refusal = reader.refusal { outcome.fail(refusal, []) }
         return outcome
     }
 
@@ -270,7 +270,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Takes one reply. True: it was the flight's last.
-    private func accept(_ reply: Reply, of flight: Flight) throws(WireError) -> Bool {
+    private func accept(_ reply: consuming Reply, of flight: Flight) throws(WireError) -> Bool {
         if reader.skipping > 0 {
             reader.skipping -= 1
             // Last comes the sync's.
@@ -298,11 +298,10 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):
-            noteRefusal(error)
+            let text = entry?.text ?? plan[reader.index].text
+            reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
-            if let text = reader.outcome.refused, error.lacksBinaryForm, !flight.isUnnamed {
-                textStatements.insert(text)
-            }
+            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(text) }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
@@ -326,19 +325,13 @@ final class PhysicalConnection: @unchecked Sendable {
         switch reply {
         case .complete: cache.notePrepared(entry)
         case .refused(let error):
-            noteRefusal(error)
+            reader.outcome.fail(error, entry.text)
             noteFailure(error, of: entry)
             cache.forget(entry)
         case .skipped: cache.forget(entry)
         default: throw surprise("another answer than to a Parse")
         }
         return false
-    }
-
-    private func noteRefusal(_ error: WireServerError) {
-        guard reader.outcome.failure == nil else { return }
-        reader.outcome.failure = error
-        reader.outcome.refused = plan[reader.index].entry?.text ?? plan[reader.index].text
     }
 
     /// The columns of a prepared statement never change, so they are read once.

@@ -74,8 +74,6 @@ struct StatementCache {
 
     let capacity: Int
     private var entries: [UInt64: Entry] = [:]
-    /// Mostly the next one too, in a batch or a loop.
-    private var latest: Entry?
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
@@ -93,19 +91,18 @@ struct StatementCache {
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
     mutating func entry(for text: [UInt8], _ parameters: WireParameters) -> Entry {
         clock += 1
-        if let latest, parameters.has(types: latest.types), Self.isSame(latest.text, text) {
-            latest.lastUse = clock
-            return latest
-        }
         let key = Self.digest(text)
-        var candidate = entries[key]
-        while let entry = candidate {
-            if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
-                entry.lastUse = clock
-                latest = entry
-                return entry
+        if let first = entries[key] {
+            // Mostly the only one.
+            var entry = first
+            while true {
+                if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
+                    entry.lastUse = clock
+                    return entry
+                }
+                guard let next = entry.next else { break }
+                entry = next
             }
-            candidate = entry.next
         }
         if count >= capacity { discardOldest() }
         serial += 1
@@ -113,7 +110,6 @@ struct StatementCache {
             name: prefix + String(serial), text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
             next: entries[key])
         entries[key] = entry
-        latest = entry
         count += 1
         return entry
     }
@@ -136,7 +132,6 @@ struct StatementCache {
     /// The server has dropped them all.
     mutating func forgetAll() {
         entries.removeAll()
-        latest = nil
         discarded.removeAll()
         count = 0
     }
@@ -178,7 +173,6 @@ struct StatementCache {
             guard previous.next === entry else { return false }
             previous.next = entry.next
         }
-        if latest === entry { latest = nil }
         count -= 1
         return true
     }

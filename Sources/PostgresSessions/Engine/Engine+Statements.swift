@@ -196,18 +196,17 @@ func verdict(
         if let result = outcome.result { return .success(result) }
         return .failure(EngineError.connectionLost("the server skipped a statement without an error"))
     }
-    let text = String(decoding: outcome.refused ?? [], as: UTF8.self)
     if error.sqlState == "57014" {
         if outcome.interruption == .cancelled {
             guard !Task.isCancelled else { return .failure(CancellationError()) }
             return .failure(isShutDown() ? EngineError.shutDown : EngineError.sessionClosed)
         }
         if outcome.interruption == .timedOut || options().statementTimeout != nil {
-            return .failure(EngineError.statementTimedOut(text.excerpt))
+            return .failure(EngineError.statementTimedOut(outcome.refused.excerpt))
         }
     }
     if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
-    return .failure(ServerError(error, query: text))
+    return .failure(ServerError(error, query: outcome.refused))
 }
 
 extension WireServerError {

@@ -60,6 +60,7 @@ extension SessionCore {
         }
     }
 
+    @inline(__always)
     private func commitClaimed() async throws {
         if case .active = transaction, frame.commit == nil {
             await leaveOuterOpen()
@@ -68,6 +69,7 @@ extension SessionCore {
         try await finish(with: frame.commit ?? "COMMIT", tag: frame.commitTag)
     }
 
+    @inline(__always)
     private func finish(with command: SQLQuery, tag: String) async throws {
         switch transaction {
         case .none, .pending:
@@ -139,19 +141,28 @@ extension SessionCore {
 
     /// The end of the session, from its scope or by hand. What is not committed is rolled back.
     func close() async {
+        guard !closeAtOnce() else { return }
         // A stream or a second task may be inside; it fails on its own, and the session is closed when it has left.
         do throws(EngineError) {
             try claim(nil)
         } catch {
             return closeLater(error)
         }
-        // The ordinary end, after COMMIT, waits for nothing.
-        if case .none = transaction, lease == nil, afterCommit.isEmpty && afterRollback.isEmpty {
-            isClosed = true
-        } else {
-            await closeClaimed()
-        }
+        await closeClaimed()
         unclaim()
+    }
+
+    /// The ordinary end, after COMMIT, which waits for nothing.
+    func closeAtOnce() -> Bool {
+        do throws(EngineError) {
+            try claim(nil)
+        } catch {
+            return false
+        }
+        defer { unclaim() }
+        guard case .none = transaction, lease == nil, afterCommit.isEmpty && afterRollback.isEmpty else { return false }
+        isClosed = true
+        return true
     }
 
     func closeClaimed() async {

@@ -14,7 +14,7 @@ extension SessionCore {
         do {
             let result = try await body(Session(self, scope: scope))
             if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
-            await close()
+            if !closeAtOnce() { await close() }
             return result
         } catch {
             await close()

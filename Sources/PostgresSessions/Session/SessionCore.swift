@@ -186,12 +186,12 @@ final class SessionCore: @unchecked Sendable {
 
     /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
     /// been committed, so it is sent again on another one.
+    @inline(__always)
     private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
-        var deadline = engine.checkoutDeadline(checkoutTimeout)
-        if let timeout { deadline = min(deadline, PoolInstant(nanoseconds: timeout.nanoseconds)) }
+        var deadline = ownCheckoutDeadline
         var replays = ReplayBudget()
         while true {
-            let lease = try await borrow(until: deadline)
+            let lease = try await borrow(until: &deadline)
             self.lease = lease
             hasSentCommit = thenCommit
             let opening = opening
@@ -213,9 +213,24 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    private func borrow(until deadline: PoolInstant) async throws -> Lease {
-        guard let joined else { return try await engine.pool.checkout(until: deadline, origin: origin) }
-        return try join(joined)
+    /// nil: the pool's own patience counts, from the first time that it is asked.
+    private var ownCheckoutDeadline: PoolInstant? {
+        guard checkoutTimeout != nil || timeout != nil else { return nil }
+        let deadline = engine.checkoutDeadline(checkoutTimeout)
+        return timeout.map { min(deadline, PoolInstant(nanoseconds: $0.nanoseconds)) } ?? deadline
+    }
+
+    @inline(__always)
+    private func borrow(until deadline: inout PoolInstant?) async throws -> Lease {
+        if let joined { return try join(joined) }
+        while true {
+            switch try engine.pool.ask(until: deadline, origin: origin) {
+            case .granted(let lease): return lease
+            case .pending(let pending):
+                deadline = deadline ?? engine.checkoutDeadline(nil)
+                if let lease = try await engine.pool.wait(for: pending, origin) { return lease }
+            }
+        }
     }
 
     private var opening: [SQLQuery] {
@@ -223,6 +238,7 @@ final class SessionCore: @unchecked Sendable {
         return options.hasLocalSettings ? begin + [SQLQuery(settingLocally: options.localSettings)] : begin
     }
 
+    @inline(__always)
     private func goOn(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
         guard let lease else { throw EngineError.invalidState("the transaction has no connection") }
         hasSentCommit = thenCommit
@@ -276,7 +292,7 @@ final class SessionCore: @unchecked Sendable {
         var outcome = found
         noteRiders(outcome, leading: opening)
         if mustLearnID && !flight.isUnnamed && outcome.hasCompletedStatements(of: flight) {
-            transactionID = outcome.further.popLast()?.firstText.flatMap { UInt64($0) }
+            transactionID = outcome.takeLastFurther()?.firstText.flatMap { UInt64($0) }
         }
         if let error = outcome.failure, let lease {
             engine.note(error, on: lease, mayWrite: mayWrite)
