@@ -27,15 +27,19 @@ package struct PoolConfiguration: Hashable, Sendable {
         package var warm: Int
         /// When nothing has set out for this long, one more may, while there are more waiters than connections under way.
         package var patience: Int64
+        /// The same while no connection is open: those that set out together answer together, and may then be enough.
+        package var coldPatience: Int64
         /// After this long what is under way is taken to hang: one more sets out for those who count on it.
         package var stall: Int64
 
         package init(
-            cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100), stall: Int64 = .seconds(1)
+            cold: Int = 5, warm: Int = 1, patience: Int64 = .milliseconds(100),
+            coldPatience: Int64 = .milliseconds(250), stall: Int64 = .seconds(1)
         ) {
             self.cold = cold
             self.warm = warm
             self.patience = patience
+            self.coldPatience = coldPatience
             self.stall = stall
         }
     }

@@ -32,9 +32,9 @@ extension PoolStateMachine {
             let stalls = lastDeparture + growth.stall
             return stalls <= now ? .connect : .later(stalls)
         }
-        let limit = slots.usable == 0 ? growth.cold : growth.warm
-        if slots.coming < max(1, limit) { return .connect }
-        let patienceEnds = lastDeparture + growth.patience
+        let isCold = slots.usable == 0
+        if slots.coming < max(1, isCold ? growth.cold : growth.warm) { return .connect }
+        let patienceEnds = lastDeparture + (isCold ? growth.coldPatience : growth.patience)
         return patienceEnds <= now ? .connect : .later(patienceEnds)
     }
 

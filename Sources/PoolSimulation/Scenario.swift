@@ -88,7 +88,8 @@ struct Scenario: Sendable {
         configuration.urgentReserve = choices.sometimes(0.3) ? 1 : 0
         configuration.outageTolerance = choices.pick([nil, .milliseconds(500), .seconds(5)])
         configuration.growth = choices.pick([
-            PoolConfiguration.Growth(), PoolConfiguration.Growth(cold: 1, warm: 1, patience: .milliseconds(20)),
+            PoolConfiguration.Growth(),
+            PoolConfiguration.Growth(cold: 1, warm: 1, patience: .milliseconds(20), coldPatience: .milliseconds(40)),
             PoolConfiguration.Growth(cold: .max, warm: .max),
         ])
         configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(50), cap: .seconds(1))

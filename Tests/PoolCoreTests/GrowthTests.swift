@@ -34,6 +34,26 @@ import Testing
         #expect(lively.grantTimes[50].map { $0 - start <= .milliseconds(200) } == true)
     }
 
+    /// A machine that is short of processor time makes them so.
+    @Test func `opens at most six connections for a spike of fifty requests that are not that short`() {
+        let configuration = PoolConfiguration(size: 10, maxOverflow: 40)
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(150), holdTime: .milliseconds(9))
+        lively.request(1...50)
+        lively.run(for: .seconds(2))
+        #expect(lively.pool.grantOrder == Array(1...50))
+        #expect(lively.pool.snapshot.opened <= 6)
+    }
+
+    @Test func `opens more than the first few where they take long to open`() {
+        let configuration = PoolConfiguration(size: 10, maxOverflow: 40)
+        var lively = LivelyPool(configuration, connectTime: .milliseconds(800), holdTime: .milliseconds(2))
+        lively.request(1...50)
+        lively.run(for: .milliseconds(799))
+        #expect(lively.pool.snapshot.connecting == 8)
+        lively.run(for: .seconds(2))
+        #expect(lively.pool.grantOrder == Array(1...50))
+    }
+
     @Test func `opens one more when what is under way takes too long`() {
         let configuration = PoolConfiguration(size: 5, maxOverflow: 0)
         var lively = LivelyPool(configuration, connectTime: .milliseconds(10), holdTime: .seconds(60))
