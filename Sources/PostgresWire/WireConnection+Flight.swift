@@ -141,11 +141,11 @@ extension WireConnection {
 
     /// Sends what the socket takes and reads what it has, without waiting; hears of interrupts and deadlines.
     package func look(_ limits: FlightLimits) throws(WireError) {
-        let wake = watch.pendingEnd(nextDeadline(limits))
-        if wake != .ready { try heed(wake, limits) }
         // A failed write is read on.
         _ = PQflush(conn)
         if hasUnreadBytes { consume() }
+        let wake = watch.pendingEnd(nextDeadline(limits))
+        if wake != .ready { try heed(wake, limits) }
     }
 
     /// Whether something that was queued has not been answered.

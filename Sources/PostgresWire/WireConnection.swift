@@ -238,12 +238,32 @@ package struct FlightLimits: Sendable {
     package var hard: Monotonic?
     /// Whether an interrupt cancels the statement. COMMIT, ROLLBACK and clean-up are not interruptible.
     package var isInterruptible: Bool
+    /// Of several statements, how long each may take.
+    private var each: Duration?
+    /// Whatever their number.
+    private var all: Monotonic?
 
     package init(soft: Monotonic? = nil, hard: Monotonic? = nil, isInterruptible: Bool = true) {
         self.soft = soft
         self.hard = hard
         self.isInterruptible = isInterruptible
     }
+
+    package init(each: Duration?, all: Monotonic?) {
+        self.init(soft: all)
+        (self.each, self.all) = (each, all)
+        restart(for: 1)
+    }
+
+    /// The server is alive, and has so many statements to answer. It may answer them together, however long each takes.
+    package mutating func restart(for statements: Int) {
+        guard let each else { return }
+        let next = Monotonic.now.advanced(by: each * max(statements, 1))
+        soft = all.map { min($0, next) } ?? next
+    }
+
+    /// For a time in which the server is not waited for.
+    package var withoutServer: FlightLimits { FlightLimits(soft: all, isInterruptible: isInterruptible) }
 
     var earliest: Monotonic? {
         guard let soft else { return hard }

@@ -1,3 +1,4 @@
+import Foundation
 import PostgresSessions
 import PostgresSessionsTesting
 import Synchronization
@@ -230,6 +231,82 @@ private final class Source: Sendable {
             }
             #expect(results.count == 2_000)
             #expect(results.allSatisfy { $0.rowsAffected == 1 })
+        }
+    }
+
+    /// The timeout is a statement's, and neither the batch's nor its source's.
+    @Test(arguments: [0, 10]) func `may take longer than a statement may`(millisecondsToMake: Int) async throws {
+        let limited = SessionOptions(statementTimeout: .milliseconds(300))
+        try await withShop(one, session: limited) { shop in
+            let results = try await shop.engine.withTransaction { session in
+                try await session.execute(
+                    batch: Source().statements(200) { _ in
+                        usleep(UInt32(1_000 * millisecondsToMake))
+                        return millisecondsToMake == 0 ? "SELECT pg_sleep(0.008)" : nil
+                    })
+            }
+            #expect(results.count == 200)
+        }
+    }
+
+    @Test func `of queries may take longer than a statement may`() async throws {
+        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(300))) { shop in
+            let answers = try await shop.engine.withTransaction { session in
+                func nap() -> RowQuery<String> { session.query("SELECT pg_sleep(0.2)::text", as: String.self) }
+                return try await session.pipeline(nap(), nap(), nap(), nap(), nap(), nap())
+            }
+            #expect(answers.5.count == 1)
+        }
+    }
+
+    @Test func `ends with the statement that takes too long`() async throws {
+        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(300))) { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute(
+                        batch: Source().statements(1_000) { $0 == 500 ? "SELECT pg_sleep(30)" : nil })
+                }
+            }
+            #expect(ending == .statementTimedOut)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    /// Nothing has been asked of the server yet, so it is not dead.
+    @Test func `whose statements are made slowly does not take its connection for dead`() async throws {
+        let pool = PoolOptions(size: 1, maxOverflow: 0, prePing: .automatic(idleLongerThan: .zero))
+        try await withShop(pool) { shop in
+            try await shop.engine.execute("SELECT 1")
+            try await shop.engine.withTransaction { session in
+                try await session.execute(
+                    batch: Source().statements(140) { _ in
+                        usleep(20_000)
+                        return nil
+                    })
+            }
+            let stored = try await shop.itemCount()
+            #expect(stored == 140)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `ends when the time of its scope is up, also where it is made slowly`() async throws {
+        try await withShop(one) { shop in
+            let source = Source()
+            let ending = await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.withTimeout(.milliseconds(400)) { session in
+                        try await session.execute(
+                            batch: source.statements { _ in
+                                usleep(2_000)
+                                return nil
+                            })
+                    }
+                }
+            }
+            #expect(ending == .statementTimedOut)
+            #expect(source.count < 2_000)
+            #expect(shop.engine.statistics.opened == 1)
         }
     }
 }

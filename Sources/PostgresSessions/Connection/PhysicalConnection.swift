@@ -129,22 +129,30 @@ final class PhysicalConnection: @unchecked Sendable {
 
     // MARK: A flight
 
-    private func limitsOfFirstReply(to flight: Flight) -> FlightLimits {
-        var limits = flight.limits
+    private func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits? = nil) -> FlightLimits {
+        var limits = given ?? flight.limits
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
         return limits
     }
 
     private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
+        var limits = flight.limits
+        if !flight.further.isEmpty { limits.restart(for: reader.unanswered(of: flight)) }
         if departing {
             if let feed = flight.feed, reader.refusal == nil { try await say(feed, of: flight) }
-            try await wire.depart(limitsOfFirstReply(to: flight))
+            limits.restart(for: reader.unanswered(of: flight))
+            try await wire.depart(limitsOfFirstReply(to: flight, limits))
         }
-        if wire.mustFlush { try await wire.flush(flight.limits) }
-        var limits = reader.hasAny ? flight.limits : limitsOfFirstReply(to: flight)
+        if wire.mustFlush { try await wire.flush(limits) }
+        if !reader.hasAny { limits = limitsOfFirstReply(to: flight, limits) }
+        var answered = reader.index
         var turn = Monotonic.now
         while try !takeReplies(to: flight) {
-            if reader.hasAny { limits = flight.limits }
+            if reader.hasAny { limits.hard = flight.limits.hard }
+            if reader.index > answered {
+                answered = reader.index
+                limits.restart(for: reader.unanswered(of: flight))
+            }
             try await wire.waitForInput(limits)
             // Where the server is always faster than its reader, the others on its thread are let in now and then.
             if turn.duration(to: .now) > Self.longestTurn {
@@ -175,14 +183,13 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Says what a feed has. Answers are taken as they come, so that neither side is ever full of them.
     private func say(_ feed: StatementFeed, of flight: Flight) async throws(WireError) {
-        let first = limitsOfFirstReply(to: flight)
         var turn = Monotonic.now
         while reader.outcome.failure == nil, !wire.isCancelling, let statement = feed.next() {
             reader.refusal = try queued { () throws(WireError) in try queue(statement, of: flight, isOwn: false) }
             guard reader.refusal == nil else { return }
             reader.outcome.fed += 1
             guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) else { continue }
-            try wire.look(reader.hasAny ? flight.limits : first)
+            try wire.look(flight.limits.withoutServer)
             while wire.isOwedReplies, let reply = try wire.takeReply() {
                 reader.hasAny = true
                 _ = try accept(reply, of: flight)
@@ -267,6 +274,11 @@ final class PhysicalConnection: @unchecked Sendable {
         var hasAny = false
 
         init(skipping: Int) { self.skipping = skipping }
+
+        /// How many of the user's statements have no answer yet.
+        func unanswered(of flight: Flight) -> Int {
+            1 + outcome.fed + flight.further.count - max(index - flight.leading.count, 0)
+        }
     }
 
     /// Takes one reply. True: it was the flight's last.

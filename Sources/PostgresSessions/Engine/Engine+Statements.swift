@@ -245,7 +245,6 @@ extension SQLQuery {
 
 extension SessionOptions {
     /// Some time after the server's own statement timeout: when the server does not answer at all.
-    var clientDeadline: Monotonic? {
-        statementTimeout.map { Monotonic.now.advanced(by: $0).advanced(by: .milliseconds(500)) }
-    }
+    var clientTimeout: Duration? { statementTimeout.map { $0 + .milliseconds(500) } }
+    var clientDeadline: Monotonic? { clientTimeout.map { Monotonic.now.advanced(by: $0) } }
 }

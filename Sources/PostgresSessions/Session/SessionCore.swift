@@ -269,12 +269,8 @@ final class SessionCore: @unchecked Sendable {
     private var mustLearnID: Bool { options.tracksOutcome && transactionID == nil }
     private static let transactionIDQuery: SQLQuery = "SELECT pg_current_xact_id_if_assigned()::text"
 
-    /// When a statement that begins now must have ended.
-    var statementLimits: FlightLimits {
-        var limits = FlightLimits(soft: options.clientDeadline)
-        if let timeout { limits.soft = limits.soft.map { min($0, timeout) } ?? timeout }
-        return limits
-    }
+    /// When statements that begin now must have ended.
+    var statementLimits: FlightLimits { FlightLimits(each: options.clientTimeout, all: timeout) }
 
     /// A connection that was idle for long proves itself in the flight, within a short time.
     private func livenessTimeout(_ lease: Lease) -> Duration? {
