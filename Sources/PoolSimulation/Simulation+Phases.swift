@@ -74,11 +74,19 @@ extension Simulation {
             promise = "P7: the server is well, and somebody waits"
         }
         if after.isServerRefusing, requests > before.idle { promise = "the pool still believes in an outage" }
-        let now = machine.snapshot
-        let idle = now.idle + now.connecting + now.closing  // one may be in the midst of being replaced
-        if idle < min(scenario.configuration.minimumIdle, machine.snapshot.size) {
-            promise = "only \(idle) idle connections are kept ready"
+        checkReadiness()
+    }
+
+    /// Lifetimes end by chance, and those that end together are replaced one after the other: soon all are ready.
+    private mutating func checkReadiness() {
+        var ready = 0
+        for _ in 0..<20 where promise == nil {
+            let snapshot = machine.snapshot
+            ready = snapshot.idle + snapshot.connecting + snapshot.closing  // one may be in the midst of being replaced
+            if ready >= min(scenario.configuration.minimumIdle, snapshot.size) { return }
+            run(until: now + .milliseconds(50))
         }
+        if promise == nil { promise = "only \(ready) idle connections are kept ready" }
     }
 
     mutating func checkShutdown() {
