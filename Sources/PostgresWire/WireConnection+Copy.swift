@@ -46,28 +46,25 @@ extension WireConnection {
         return try await endCopy(limits)
     }
 
-    package enum CopyMessage: Sendable { case taken, pending, end }
-
-    /// The next message of a COPY TO STDOUT, if it has arrived; `body` reads it before it is freed.
-    package func takeCopyMessage(_ body: (UnsafeRawBufferPointer) -> Void) -> CopyMessage {
-        var buffer: UnsafeMutablePointer<CChar>?
-        let length = PQgetCopyData(conn, &buffer, 1)
-        if length == 0 { return .pending }
-        guard length > 0, let buffer else { return .end }
-        defer { PQfreemem(buffer) }
-        body(UnsafeRawBufferPointer(start: buffer, count: Int(length)))
-        return .taken
+    package enum CopyMessages: Sendable {
+        /// `body` has enough.
+        case taken
+        /// What has arrived was taken.
+        case pending
+        case end
     }
 
-    /// As above, and waits for it. Not after the end.
-    package func nextCopyMessage(
-        _ limits: FlightLimits, _ body: (UnsafeRawBufferPointer) -> Void
-    ) async throws(WireError) -> CopyMessage {
+    /// Takes the messages of a COPY TO STDOUT that have arrived; `body` reads each before it is freed, and says whether it wants
+    /// the next one.
+    package func takeCopyMessages(_ body: (UnsafeRawBufferPointer) -> Bool) -> CopyMessages {
         while true {
-            let message = takeCopyMessage(body)
-            guard case .pending = message else { return message }
-            try await waitForInput(limits)
-            if PQstatus(conn) == CONNECTION_BAD { return .end }  // the end says why
+            var buffer: UnsafeMutablePointer<CChar>?
+            let length = PQgetCopyData(conn, &buffer, 1)
+            // Of a connection that is gone no more comes; the end of the COPY says why.
+            if length == 0 { return PQstatus(conn) == CONNECTION_BAD ? .end : .pending }
+            guard length > 0, let buffer else { return .end }
+            defer { PQfreemem(buffer) }
+            if !body(UnsafeRawBufferPointer(start: buffer, count: Int(length))) { return .taken }
         }
     }
 
@@ -78,7 +75,7 @@ extension WireConnection {
             let status = PQresultStatus(result.pointer)
             if status == PGRES_COPY_OUT || status == PGRES_COPY_IN {
                 // Left early: what is still coming is dropped.
-                while case .taken = try await nextCopyMessage(limits, { _ in }) {}
+                while case .pending = takeCopyMessages({ _ in true }) { try await waitForInput(limits) }
                 continue
             }
             guard outcome == nil else { continue }

@@ -48,8 +48,12 @@ package final class WireResult: @unchecked Sendable {
     /// All cells of one row, as above; those that are NULL have no address. One call for all, because it comes from another
     /// module.
     package func read(row: Int, into cells: UnsafeMutablePointer<UnsafeRawBufferPointer>, count: Int) {
+        let (pointer, row) = (pointer, Int32(row))
         for column in 0..<count {
-            cells[column] = cell(row: row, column: column) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+            let length = PQgetlength(pointer, row, Int32(truncatingIfNeeded: column))
+            let isNull = length == 0 && PQgetisnull(pointer, row, Int32(truncatingIfNeeded: column)) == 1
+            let start = isNull ? nil : PQgetvalue(pointer, row, Int32(truncatingIfNeeded: column))
+            cells[column] = UnsafeRawBufferPointer(start: start, count: Int(length))
         }
     }
 

@@ -12,18 +12,23 @@ struct ByteReader {
 
     var remaining: Int { bytes.count }
 
+    @inline(__always)
     mutating func integer<I: FixedWidthInteger>(_ type: I.Type = I.self) throws -> I {
         let part = try take(MemoryLayout<I>.size)
         return I(bigEndian: part.loadUnaligned(as: I.self))
     }
 
+    @inline(__always)
     mutating func take(_ count: Int) throws -> UnsafeRawBufferPointer {
-        guard count >= 0, count <= bytes.count else {
-            throw SQLValueError("the value ends \(count - bytes.count) bytes too early")
-        }
-        let part = UnsafeRawBufferPointer(rebasing: bytes[0..<count])
-        bytes = UnsafeRawBufferPointer(rebasing: bytes[count...])
-        return part
+        guard count >= 0, count <= bytes.count else { throw tooEarly(count) }
+        let start = bytes.baseAddress
+        bytes = UnsafeRawBufferPointer(start: start.map { $0 + count }, count: bytes.count - count)
+        return UnsafeRawBufferPointer(start: start, count: count)
+    }
+
+    @inline(never)
+    private func tooEarly(_ count: Int) -> SQLValueError {
+        SQLValueError("the value ends \(count - bytes.count) bytes too early")
     }
 
     /// Text up to a NUL, which is read too.
@@ -35,6 +40,7 @@ struct ByteReader {
     }
 
     /// A part behind its Int32 length; nil where the length is -1, NULL.
+    @inline(__always)
     mutating func counted() throws -> UnsafeRawBufferPointer? {
         let length = try integer(Int32.self)
         if length == -1 { return nil }

@@ -100,11 +100,14 @@ extension PhysicalConnection {
         return columns
     }
 
-    /// Waits for one message of a COPY TO STDOUT. `read` sees its bytes before they are freed.
-    func nextCopied(
-        _ limits: FlightLimits, _ read: (UnsafeRawBufferPointer) -> Void
-    ) async throws -> WireConnection.CopyMessage {
-        try await attempt { () throws(WireError) in try await wire.nextCopyMessage(limits, read) }
+    /// Waits for more of a COPY TO STDOUT. `turn` is when others on the task's thread were let in last: where the server is always
+    /// faster than its reader, that is now and then.
+    func waitForCopied(_ limits: FlightLimits, _ turn: inout Monotonic) async throws {
+        try await attempt { () throws(WireError) in try await wire.waitForInput(limits) }
+        if turn.duration(to: .now) > Self.longestCopyTurn {
+            await Task.yield()
+            turn = .now
+        }
     }
 
     /// The end of a COPY TO STDOUT that was read to its last row.
@@ -129,6 +132,7 @@ extension PhysicalConnection {
         }
     }
 
+    private static let longestCopyTurn = Duration.milliseconds(10)
     private static let savepoint: SQLQuery = "SAVEPOINT session_copy"
     private static let rollback: SQLQuery = "ROLLBACK TO SAVEPOINT session_copy"
     private static let release: SQLQuery = "RELEASE SAVEPOINT session_copy"

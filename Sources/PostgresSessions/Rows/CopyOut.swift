@@ -10,35 +10,52 @@ public struct CopyOutRows<Element>: AsyncSequence {
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source, text, decoder) }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
+        @exclusivity(unchecked) @usableFromInline var ready = DecodedRows<Element>()
         private let source: any CopySource
         private let text: String
         private let decoder: RowDecoder<Element>
-        private var row = 0
-        private var isOver = false
+        @exclusivity(unchecked) private var row = 0
+        @exclusivity(unchecked) private var isOver = false
         /// The signature, flags and extension that come before the first row.
-        private var header = 19
-        /// The row of the last message.
-        private var decoded: Result<Element, EngineError>?
+        @exclusivity(unchecked) private var header = 19
+        /// What comes after the rows that are ready: nothing, or why a row could not be decoded.
+        @exclusivity(unchecked) private var hasReadEnd = false
+        @exclusivity(unchecked) private var failure: EngineError?
+        /// Since when the task's thread was not offered to others.
+        @exclusivity(unchecked) private var turn = Monotonic.now
 
         init(_ source: any CopySource, _ text: String, _ decoder: RowDecoder<Element>) {
             (self.source, self.text, self.decoder) = (source, text, decoder)
         }
 
-        deinit { if !isOver { source.endCopyOut(isComplete: false) } }
+        deinit {
+            ready.deallocate()
+            if !isOver { source.endCopyOut(isComplete: false) }
+        }
 
+        @inlinable
         public func next() async throws -> Element? { try await next(isolation: #isolation) }
 
+        @inlinable
         public func next(isolation actor: isolated (any Actor)?) async throws -> Element? {
-            guard !isOver else { return nil }
+            if let row = ready.take() { return row }
+            return try await readOn(isolation: actor) ? ready.take() : nil
+        }
+
+        /// Decodes rows that have arrived, at least one. False: there are no more.
+        @usableFromInline
+        func readOn(isolation actor: isolated (any Actor)?) async throws -> Bool {
+            guard !isOver else { return false }
             do {
-                if let connection = source.copying {
-                    while try await read(connection) {
-                        if let element = try decoded.take()?.get() { return element }
-                    }
+                if let failure { throw failure }
+                if let connection = source.copying, !hasReadEnd {
+                    try await fill(from: connection)
+                    if ready.end > 0 { return true }
+                    if let failure { throw failure }
                 }
                 isOver = true
                 try await source.finishCopyOut(text)
-                return nil
+                return false
             } catch {
                 if !isOver { source.endCopyOut(isComplete: false) }
                 isOver = true
@@ -46,27 +63,36 @@ public struct CopyOutRows<Element>: AsyncSequence {
             }
         }
 
-        /// Reads a message: most have arrived with others. False: it was the end.
-        private func read(_ connection: PhysicalConnection) async throws -> Bool {
-            var message = connection.wire.takeCopyMessage { decoded = decode($0) }
-            if case .pending = message {
-                message = try await connection.nextCopied(source.copyLimits) { decoded = decode($0) }
+        /// Most messages have arrived with others. Afterwards there is a row, or the end, or a failure.
+        private func fill(from connection: PhysicalConnection) async throws {
+            ready.removeAll()
+            while true {
+                switch connection.wire.takeCopyMessages({ decode($0) }) {
+                case .taken: return
+                case .end:
+                    hasReadEnd = true
+                    return
+                case .pending: if ready.end > 0 { return }
+                }
+                try await connection.waitForCopied(source.copyLimits, &turn)
             }
-            if case .taken = message { return true }
-            return false
         }
 
-        /// nil for the trailer, a count of -1.
-        private func decode(_ bytes: UnsafeRawBufferPointer) -> Result<Element, EngineError>? {
-            let body = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(header))
+        /// Whether there is room for more rows, and need.
+        private func decode(_ message: UnsafeRawBufferPointer) -> Bool {
+            let bytes = UnsafeRawBufferPointer(rebasing: message.dropFirst(header))
             header = 0
-            if body.count == 2, body[0] == 0xFF, body[1] == 0xFF { return nil }
-            defer { row += 1 }
+            // The trailer, a count of -1.
+            if bytes.count == 2, bytes[0] == 0xFF, bytes[1] == 0xFF { return true }
             do throws(EngineError) {
-                return .success(try decoder.decode(copied: body, row: row))
+                try decoder.decode(copied: bytes, row: row, into: ready.vacancy)
             } catch {
-                return .failure(error)
+                failure = error
+                return false
             }
+            row += 1
+            ready.add(size: bytes.count)
+            return !ready.isFull
         }
     }
 }

@@ -26,14 +26,16 @@ package final class RowCells {
     /// One row of COPY's binary format: Int16 count of fields, then each behind its Int32 length.
     func load(copied bytes: UnsafeRawBufferPointer, row: Int) throws {
         reader.begin(row: row, readable: 0)
+        let count = columns.count
         var bytes = ByteReader(bytes)
-        guard Int(try bytes.integer(Int16.self)) == columns.count else {
-            throw SQLValueError("the row's count of fields is not \(columns.count)")
-        }
-        for column in 0..<columns.count { reader.set(column, to: try bytes.counted() ?? CellReader.null) }
+        guard Int(try bytes.integer(Int16.self)) == count else { throw strangeCount }
+        for column in 0..<count { reader.set(column, to: try bytes.counted() ?? CellReader.null) }
         guard bytes.remaining == 0 else { throw SQLValueError("the row has \(bytes.remaining) bytes too many") }
-        reader.begin(row: row, readable: columns.count)
+        reader.begin(row: row, readable: count)
     }
+
+    @inline(never)
+    private var strangeCount: SQLValueError { SQLValueError("the row's count of fields is not \(columns.count)") }
 
     @inline(__always)
     func unload() { reader.end() }

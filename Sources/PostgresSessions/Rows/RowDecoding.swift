@@ -172,6 +172,19 @@ package class RowDecoder<T> {
         }
     }
 
+    /// As above, into memory that is not initialized; and is not, either, when this throws.
+    final func decode(
+        copied bytes: UnsafeRawBufferPointer, row: Int, into place: UnsafeMutablePointer<T>
+    ) throws(EngineError) {
+        defer { cells.unload() }
+        do {
+            try cells.load(copied: bytes, row: row)
+            try decodeLoaded(into: place)
+        } catch {
+            throw .decoding(cells.reader.failure(error, T.self))
+        }
+    }
+
     /// Reads `cells`, which hold a row.
     func decodeLoaded() throws -> T { throw SQLValueError("\(T.self) cannot be decoded here") }
 
