@@ -23,7 +23,7 @@ private func result(_ columns: [(String, SQLType)], _ rows: [[UInt8]?]...) -> Wi
     SyntheticResult(columns.map { Column(name: $0.0, type: $0.1) }, rows: rows).wire
 }
 
-private func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
+func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
     do {
         _ = try body()
     } catch EngineError.decoding(let failure) {

@@ -4,6 +4,7 @@ extension Double: SQLEncodable, SQLDecodable {
     public static var sqlType: SQLType { .float8 }
     public static var sqlArrayType: SQLType { .float8Array }
 
+    @inline(__always)
     public init(sqlCell: SQLCell) throws {
         if sqlCell.isBinary && sqlCell.type.rawValue == 701 {
             self = Double(bitPattern: try sqlCell.integer(UInt64.self))

@@ -54,6 +54,7 @@ extension String {
 extension Int: SQLEncodable, SQLDecodable {
     public static var sqlType: SQLType { .int8 }
     public static var sqlArrayType: SQLType { .int8Array }
+    @inline(__always)
     public init(sqlCell: SQLCell) throws { self = try sqlCell.decodeInteger(Int.self) }
     public func encode(into buffer: inout SQLEncodingBuffer) throws { buffer.append(bigEndian: Int64(self)) }
 }
@@ -61,6 +62,7 @@ extension Int: SQLEncodable, SQLDecodable {
 extension Int64: SQLEncodable, SQLDecodable {
     public static var sqlType: SQLType { .int8 }
     public static var sqlArrayType: SQLType { .int8Array }
+    @inline(__always)
     public init(sqlCell: SQLCell) throws { self = try sqlCell.decodeInteger(Int64.self) }
     public func encode(into buffer: inout SQLEncodingBuffer) throws { buffer.append(bigEndian: self) }
 }
@@ -68,6 +70,7 @@ extension Int64: SQLEncodable, SQLDecodable {
 extension Int32: SQLEncodable, SQLDecodable {
     public static var sqlType: SQLType { .int4 }
     public static var sqlArrayType: SQLType { .int4Array }
+    @inline(__always)
     public init(sqlCell: SQLCell) throws { self = try sqlCell.decodeInteger(Int32.self) }
     public func encode(into buffer: inout SQLEncodingBuffer) throws { buffer.append(bigEndian: self) }
 }
@@ -75,6 +78,7 @@ extension Int32: SQLEncodable, SQLDecodable {
 extension Int16: SQLEncodable, SQLDecodable {
     public static var sqlType: SQLType { .int2 }
     public static var sqlArrayType: SQLType { .int2Array }
+    @inline(__always)
     public init(sqlCell: SQLCell) throws { self = try sqlCell.decodeInteger(Int16.self) }
     public func encode(into buffer: inout SQLEncodingBuffer) throws { buffer.append(bigEndian: self) }
 }

@@ -24,7 +24,8 @@ extension SQLDecodable {
 }
 
 extension Optional: SQLDecodable where Wrapped: SQLDecodable {
-    @inlinable
+    // Inlined into its witness, which is told the optional's own type; else the runtime is asked for it at every value.
+    @inlinable @inline(__always)
     public init(sqlCell: SQLCell) throws { self = .some(try Wrapped(sqlCell: sqlCell)) }
 
     @inlinable

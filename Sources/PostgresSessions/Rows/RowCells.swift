@@ -114,6 +114,7 @@ struct CellReader {
         return SQLCell(bytes: bytes, type: kinds[column].type, isBinary: kinds[column].isBinary)
     }
 
+    @inline(never)
     static var late: SQLValueError { SQLValueError("the row was read after it was decoded") }
 
     /// Decodes one column. Errors name column, types, row and reason.
@@ -123,9 +124,13 @@ struct CellReader {
         do {
             return try V(sqlCell: cell)
         } catch {
-            throw failure(error, type)
+            throw failed(error, type)
         }
     }
+
+    /// Out of the way of what succeeds.
+    @inline(never)
+    private func failed<V>(_ error: any Error, _ type: V.Type) -> any Error { failure(error, type) }
 
     @inline(never)
     private func null<V: SQLDecodable>(_ type: V.Type) throws -> V {

@@ -7,6 +7,8 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     // Proof: the task that has made it waits for its statement while rows are taken, by itself.
     private let decoding: RowDecoding<T>
     @exclusivity(unchecked) private var decoder: RowDecoder<T>?
+    /// `decoder`, which lives until `begin`: it need not be counted while it decodes.
+    @exclusivity(unchecked) private var current: Unmanaged<RowDecoder<T>>?
     @exclusivity(unchecked) private(set) var count = 0
     /// Why a row could not be decoded; those after it are dropped.
     @exclusivity(unchecked) private var failure: EngineError?
@@ -26,24 +28,36 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
 
     func begin(expecting expected: Int) {
         batch.prefix(batched).deinitialize()
-        (count, batched, failure, decoder, isIncomplete) = (0, 0, nil, nil, false)
+        (count, batched, failure, current, decoder, isIncomplete) = (0, 0, nil, nil, nil, false)
         rows = []
         if expected > 0 { rows.reserveCapacity(expected) }
     }
 
     func take(_ rows: WireResult) {
         guard failure == nil else { return }
-        do throws(EngineError) {
-            let decoder = if let decoder { decoder } else { try decoding.decoder(for: rows) }
-            self.decoder = decoder
-            let arrived = rows.rowCount
+        if current == nil { makeDecoder(for: rows) }
+        current?._withUnsafeGuaranteedRef { decoder in
             decoder.rowsBefore = count
-            for row in 0..<arrived {
+            for row in 0..<rows.rowCount {
                 if batched == batch.count { makeRoom() }
-                try decoder.decode(rows, row: row, into: batch.baseAddress! + batched)
+                do throws(EngineError) {
+                    try decoder.decode(rows, row: row, into: batch.baseAddress! + batched)
+                } catch {
+                    failure = error
+                    return
+                }
                 batched += 1
                 count += 1
             }
+        }
+    }
+
+    @inline(never)
+    private func makeDecoder(for rows: WireResult) {
+        do throws(EngineError) {
+            let decoder = try decoding.decoder(for: rows)
+            self.decoder = decoder
+            current = .passUnretained(decoder)
         } catch {
             failure = error
         }
@@ -57,13 +71,15 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     }
 
     private func handOver() {
-        let new = batch.prefix(batched)
+        let new = UnsafeMutableBufferPointer(start: batch.baseAddress, count: batched)
         // On Darwin, the standard library has it from the systems of 2025 on.
         #if compiler(>=6.3) && !canImport(Darwin)
             rows.append(addingCapacity: batched) { places in
                 places.withUnsafeMutableBufferPointer { places, count in
-                    _ = places.moveInitialize(fromContentsOf: new)
-                    count = new.count
+                    if let place = places.baseAddress, let first = new.baseAddress {
+                        place.moveInitialize(from: first, count: new.count)
+                        count = new.count
+                    }
                 }
             }
         #else

@@ -11,6 +11,10 @@ final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
     }
 
     override func decodeLoaded() throws -> T { try T(from: decoder) }
+
+    override func decodeLoaded(into place: UnsafeMutablePointer<T>) throws {
+        place.initialize(to: try T(from: decoder))
+    }
 }
 
 /// The `Decoder` that a row's type sees: keyed by column names, or a single value when there is one column.

@@ -1,30 +1,44 @@
+import Foundation
+
 /// Rows into tuples, column by column. `Row` is `(repeat each V)`.
 ///
 /// Elements are written straight to their places in the tuple. The language's own `(repeat try next((each V).self))` asks the
 /// runtime for the tuple's type several times a row, which takes longer than the decoding; it remains as the fallback.
 final class TupleRowDecoder<Row, each V: SQLDecodable>: RowDecoder<Row> {
-    /// Where each element lies in the tuple; nil when the tuple's layout is not the expected one.
-    private let offsets: [Int]?
+    /// One for each element; empty when the tuple's layout is not the expected one.
+    private let elements: UnsafeMutableBufferPointer<TupleElement>
+    /// How elements of other than the known types get to their places.
+    private let others: [TupleElement.Decode]
     /// Where a row is put together that goes nowhere else; uninitialized between rows.
     private let scratch: UnsafeMutablePointer<Row>
 
     override init(_ cells: RowCells) {
         // A tuple's elements lie one behind another, each at the next multiple of its alignment.
         var end = 0
-        var offsets: [Int] = []
-        func place<Element>(_ type: Element.Type) {
+        var elements: [TupleElement] = []
+        var others: [TupleElement.Decode] = []
+        func add<Element: SQLDecodable>(_ type: Element.Type) {
             let alignment = MemoryLayout<Element>.alignment
             let start = (end + alignment - 1) / alignment * alignment
-            offsets.append(start)
+            elements.append(TupleElement(type, at: start))
+            others.append { reader, column, place in
+                place.initializeMemory(as: Element.self, to: try reader.read(Element.self, at: column))
+            }
             end = start + MemoryLayout<Element>.size
         }
-        repeat place((each V).self)
-        self.offsets = end == MemoryLayout<Row>.size ? offsets : nil
+        repeat add((each V).self)
+        let isExpected = end == MemoryLayout<Row>.size && elements.count == cells.columns.count
+        self.elements = .allocate(capacity: isExpected ? elements.count : 0)
+        _ = self.elements.initialize(from: elements.prefix(self.elements.count))
+        self.others = others
         scratch = .allocate(capacity: 1)
         super.init(cells)
     }
 
-    deinit { scratch.deallocate() }
+    deinit {
+        scratch.deallocate()
+        elements.deallocate()
+    }
 
     override func decodeLoaded() throws -> Row {
         try decodeLoaded(into: scratch)
@@ -32,33 +46,32 @@ final class TupleRowDecoder<Row, each V: SQLDecodable>: RowDecoder<Row> {
     }
 
     override func decodeLoaded(into place: UnsafeMutablePointer<Row>) throws {
-        guard let offsets else { return place.initialize(to: try decodeByLanguage()) }
+        guard !elements.isEmpty else { return place.initialize(to: try decodeByLanguage()) }
         let reader = cells.reader
         let base = UnsafeMutableRawPointer(place)
         var column = 0
         do {
-            repeat try Self.decode((each V).self, reader, &column, base, offsets)
+            while column < elements.count {
+                let element = (elements.baseAddress! + column).pointee
+                if try !element.decode(column, of: reader, into: base) {
+                    try others[column](reader, column, base + element.offset)
+                }
+                column += 1
+            }
         } catch {
-            discard(column, base, offsets)
+            discard(column, base)
             throw error
         }
     }
 
-    @inline(__always)
-    private static func decode<Element: SQLDecodable>(
-        _ type: Element.Type, _ reader: CellReader, _ column: inout Int, _ base: UnsafeMutableRawPointer,
-        _ offsets: [Int]
-    ) throws {
-        (base + offsets[column]).initializeMemory(as: Element.self, to: try reader.read(type, at: column))
-        column += 1
-    }
-
     /// Destroys the elements that were written before one failed.
     @inline(never)
-    private func discard(_ count: Int, _ base: UnsafeMutableRawPointer, _ offsets: [Int]) {
+    private func discard(_ count: Int, _ base: UnsafeMutableRawPointer) {
         var column = 0
         func destroy<Element>(_ type: Element.Type) {
-            if column < count { (base + offsets[column]).assumingMemoryBound(to: Element.self).deinitialize(count: 1) }
+            if column < count {
+                (base + elements[column].offset).assumingMemoryBound(to: Element.self).deinitialize(count: 1)
+            }
             column += 1
         }
         repeat destroy((each V).self)
@@ -71,5 +84,74 @@ final class TupleRowDecoder<Row, each V: SQLDecodable>: RowDecoder<Row> {
             return try cells.reader.read(type, at: column)
         }
         return (repeat try next((each V).self)) as! Row
+    }
+}
+
+/// An element of a tuple: where it lies, and what it is.
+private struct TupleElement {
+    typealias Decode = (CellReader, Int, UnsafeMutableRawPointer) throws -> Void
+
+    let offset: Int
+    private let type: KnownType
+
+    /// The types of most columns. Their values are made in place, where others are made elsewhere and then moved.
+    private enum KnownType {
+        case int, int32, int64, string, double, bool, date, uuid
+        case optionalInt, optionalInt32, optionalInt64, optionalString, optionalDouble, optionalBool, optionalDate
+        case optionalUUID
+        case other
+    }
+
+    init<Element>(_ element: Element.Type, at offset: Int) {
+        self.offset = offset
+        type =
+            switch ObjectIdentifier(element) {
+            case ObjectIdentifier(Int.self): .int
+            case ObjectIdentifier(Int32.self): .int32
+            case ObjectIdentifier(Int64.self): .int64
+            case ObjectIdentifier(String.self): .string
+            case ObjectIdentifier(Double.self): .double
+            case ObjectIdentifier(Bool.self): .bool
+            case ObjectIdentifier(Date.self): .date
+            case ObjectIdentifier(UUID.self): .uuid
+            case ObjectIdentifier(Int?.self): .optionalInt
+            case ObjectIdentifier(Int32?.self): .optionalInt32
+            case ObjectIdentifier(Int64?.self): .optionalInt64
+            case ObjectIdentifier(String?.self): .optionalString
+            case ObjectIdentifier(Double?.self): .optionalDouble
+            case ObjectIdentifier(Bool?.self): .optionalBool
+            case ObjectIdentifier(Date?.self): .optionalDate
+            case ObjectIdentifier(UUID?.self): .optionalUUID
+            default: .other
+            }
+    }
+
+    /// Initializes the element of the tuple that begins at `base`. False: its type is not known here.
+    @inline(__always)
+    func decode(_ column: Int, of reader: CellReader, into base: UnsafeMutableRawPointer) throws -> Bool {
+        @inline(__always)
+        func make<V: SQLDecodable>(_ type: V.Type) throws {
+            (base + offset).initializeMemory(as: V.self, to: try reader.read(V.self, at: column))
+        }
+        switch type {
+        case .int: try make(Int.self)
+        case .int32: try make(Int32.self)
+        case .int64: try make(Int64.self)
+        case .string: try make(String.self)
+        case .double: try make(Double.self)
+        case .bool: try make(Bool.self)
+        case .date: try make(Date.self)
+        case .uuid: try make(UUID.self)
+        case .optionalInt: try make(Int?.self)
+        case .optionalInt32: try make(Int32?.self)
+        case .optionalInt64: try make(Int64?.self)
+        case .optionalString: try make(String?.self)
+        case .optionalDouble: try make(Double?.self)
+        case .optionalBool: try make(Bool?.self)
+        case .optionalDate: try make(Date?.self)
+        case .optionalUUID: try make(UUID?.self)
+        case .other: return false
+        }
+        return true
     }
 }
