@@ -20,7 +20,10 @@ public struct SQLEncodingBuffer {
     }
 
     /// Appends text as UTF-8. A NUL in it, which PostgreSQL's text cannot hold, makes the query refuse to run.
-    public mutating func append(text: some StringProtocol) { bytes.append(contentsOf: text.utf8) }
+    public mutating func append(text: some StringProtocol) {
+        let isDone: Void? = text.utf8.withContiguousStorageIfAvailable { bytes.append(contentsOf: $0) }
+        if isDone == nil { bytes.append(contentsOf: text.utf8) }
+    }
 
     /// Appends what `write` appends, behind its length as an Int32: the form of array elements and composite fields.
     mutating func appendCounted(_ write: (inout SQLEncodingBuffer) throws -> Void) throws {
@@ -34,9 +37,8 @@ public struct SQLEncodingBuffer {
     }
 
     mutating func overwrite(_ value: Int32, at place: Int) {
-        withUnsafeBytes(of: value.bigEndian) { source in
-            for index in 0..<4 { bytes[place + index] = source[index] }
-        }
+        precondition(place >= 0 && place <= bytes.count - 4)
+        bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.bigEndian, toByteOffset: place, as: Int32.self) }
     }
 }
 

@@ -36,9 +36,10 @@ extension Session {
     private func feed<Rows: Sequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
+        let writer = W()
         var rows = rows.makeIterator()
         return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
-            try encoder.fill(from: &rows, W.self)
+            try encoder.fill(from: &rows, writer)
         }
         .rowsAffected
     }
@@ -46,9 +47,10 @@ extension Session {
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
+        let writer = W()
         var rows = rows.makeAsyncIterator()
         return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
-            try await encoder.fill(from: &rows, W.self)
+            try await encoder.fill(from: &rows, writer)
         }.rowsAffected
     }
 
@@ -105,16 +107,18 @@ extension Connection {
     private func feed<Rows: Sequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
+        let writer = W()
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns, W.kinds) { encoder in try encoder.fill(from: &rows, W.self) }
+        return try await core.copyIn(table, columns, W.kinds) { encoder in try encoder.fill(from: &rows, writer) }
             .rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
+        let writer = W()
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns, W.kinds) { encoder in try await encoder.fill(from: &rows, W.self) }
+        return try await core.copyIn(table, columns, W.kinds) { encoder in try await encoder.fill(from: &rows, writer) }
             .rowsAffected
     }
 
@@ -157,21 +161,21 @@ extension CopyOutRows {
 extension CopyEncoder {
     /// Appends rows until it is full; false when there are no more.
     mutating func fill<Rows: IteratorProtocol, W: RowWriter>(
-        from rows: inout Rows, _ writer: W.Type
+        from rows: inout Rows, _ writer: W
     ) throws -> Bool where Rows.Element == W.Row {
         while !isFull {
             guard let row = rows.next() else { return false }
-            try W.write(row, &self)
+            try withUnsafePointer(to: row) { row in try writer.write(row, &self) }
         }
         return true
     }
 
     mutating func fill<Rows: AsyncIteratorProtocol, W: RowWriter>(
-        from rows: inout Rows, _ writer: W.Type
+        from rows: inout Rows, _ writer: W
     ) async throws -> Bool where Rows.Element == W.Row {
         while !isFull {
             guard let row = try await rows.next(isolation: #isolation) else { return false }
-            try W.write(row, &self)
+            try withUnsafePointer(to: row) { row in try writer.write(row, &self) }
         }
         return true
     }
@@ -180,29 +184,56 @@ extension CopyEncoder {
 /// How a row's values reach the encoder.
 protocol RowWriter {
     associatedtype Row
+    init()
     /// The forms of a row's values, in order.
     static var kinds: [CopyEncoder.Kind] { get }
-    static func write(_ row: Row, _ encoder: inout CopyEncoder) throws
+    /// A pointer to a `Row`: a tuple that is passed as such is taken apart and copied on its way.
+    func write(_ row: UnsafeRawPointer, _ encoder: inout CopyEncoder) throws
 }
 
 struct TupleWriter<each T: SQLEncodable>: RowWriter {
+    typealias Row = (repeat each T)
+
+    /// Where each element lies in the tuple; nil when the tuple's layout is not the expected one.
+    private let offsets: [Int]? = TupleLayout.offsets(of: repeat (each T).self, size: MemoryLayout<Row>.size)
+
     static var kinds: [CopyEncoder.Kind] {
         var kinds: [CopyEncoder.Kind] = []
         repeat kinds.append(CopyEncoder.Kind((each T).self))
         return kinds
     }
 
-    static func write(_ row: (repeat each T), _ encoder: inout CopyEncoder) throws {
+    func write(_ row: UnsafeRawPointer, _ encoder: inout CopyEncoder) throws {
         encoder.beginRow()
+        guard let offsets else { return try writeByLanguage(row, &encoder) }
+        var column = 0
+        repeat try Self.write((each T).self, row, offsets, &column, &encoder)
+    }
+
+    /// Out of the way: it asks the runtime for the tuple's type.
+    @inline(never)
+    private func writeByLanguage(_ row: UnsafeRawPointer, _ encoder: inout CopyEncoder) throws {
+        let row = row.assumingMemoryBound(to: Row.self).pointee
         repeat try encoder.field(each row)
+    }
+
+    @inline(__always)
+    private static func write<Element: SQLEncodable>(
+        _ type: Element.Type, _ row: UnsafeRawPointer, _ offsets: [Int], _ column: inout Int,
+        _ encoder: inout CopyEncoder
+    ) throws {
+        try encoder.field((row + offsets[column]).assumingMemoryBound(to: Element.self).pointee)
+        column += 1
     }
 }
 
 struct ScalarWriter<T: SQLEncodable>: RowWriter {
+    typealias Row = T
+
     static var kinds: [CopyEncoder.Kind] { [CopyEncoder.Kind(T.self)] }
 
-    static func write(_ row: T, _ encoder: inout CopyEncoder) throws {
+    func write(_ row: UnsafeRawPointer, _ encoder: inout CopyEncoder) throws {
         encoder.beginRow()
-        try encoder.field(row)
+        try encoder.field(row.assumingMemoryBound(to: T.self).pointee)
     }
 }

@@ -21,6 +21,8 @@ struct CopyEncoder {
     }
 
     let columns: [Column]
+    /// How each column's values get into it.
+    private let fits: [CopyFit]
     let format: SQLFormat
     private(set) var buffer = SQLEncodingBuffer()
     /// One value on its way to text.
@@ -34,7 +36,8 @@ struct CopyEncoder {
 
     init(_ columns: [Column], for kinds: [Kind]) {
         self.columns = columns
-        format = zip(kinds, columns).contains { CopyFit($0, into: $1.type) == .text } ? .text : .binary
+        fits = zip(kinds, columns).map { CopyFit($0, into: $1.type) }
+        format = fits.contains(.text) ? .text : .binary
         if format == .binary { buffer.bytes = Self.header }
     }
 
@@ -45,12 +48,12 @@ struct CopyEncoder {
         if format == .text && row > 0 { buffer.bytes.append(UInt8(ascii: "\n")) }
         row += 1
         column = 0
-        if format == .binary { append(Int16(columns.count)) }
+        if format == .binary { buffer.append(bigEndian: Int16(columns.count)) }
     }
 
     mutating func finish() {
         switch format {
-        case .binary: append(Int16(-1))
+        case .binary: buffer.append(bigEndian: Int16(-1))
         case .text: if row > 0 { buffer.bytes.append(UInt8(ascii: "\n")) }
         }
     }
@@ -76,10 +79,6 @@ struct CopyEncoder {
         }
     }
 
-    private mutating func append<I: FixedWidthInteger>(_ value: I) {
-        withUnsafeBytes(of: value.bigEndian) { buffer.bytes.append(contentsOf: $0) }
-    }
-
     // MARK: Text
 
     private mutating func appendText<V: SQLEncodable>(_ value: V) throws {
@@ -87,7 +86,7 @@ struct CopyEncoder {
         guard !value.isSQLNull else { return buffer.append("\\N".utf8) }
         self.value.bytes.removeAll(keepingCapacity: true)
         try value.encode(into: &self.value)
-        guard CopyFit(Kind(V.self), into: columns[column].type) != .never else { throw mismatch(V.self) }
+        guard fits[column] != .never else { throw mismatch(V.self) }
         if V.sqlFormat == .text {
             try self.value.refuseNUL(from: 0)
             return appendEscaped(self.value.bytes)
@@ -118,19 +117,18 @@ struct CopyEncoder {
     // MARK: Binary
 
     private mutating func appendBinary<V: SQLEncodable>(_ value: V) throws {
-        guard !value.isSQLNull else { return append(Int32(-1)) }
+        guard !value.isSQLNull else { return buffer.append(bigEndian: Int32(-1)) }
         let target = columns[column].type
         let start = buffer.bytes.count
-        append(Int32(0))
+        buffer.append(bigEndian: Int32(0))
         if target == 3802 && V.sqlFormat == .text { buffer.bytes.append(1) }  // jsonb's version
         try value.encode(into: &buffer)
         if V.sqlType.rawValue != target { try convert(V.self, from: start + 4, to: target) }
-        let length = UInt32(truncatingIfNeeded: buffer.bytes.count - start - 4)
-        for i in 0..<4 { buffer.bytes[start + i] = UInt8(truncatingIfNeeded: length >> (24 - 8 * UInt32(i))) }
+        buffer.overwrite(Int32(truncatingIfNeeded: buffer.bytes.count - start - 4), at: start)
     }
 
     private mutating func convert<V: SQLEncodable>(_ type: V.Type, from start: Int, to target: UInt32) throws {
-        guard CopyFit(Kind(type), into: target) == .binary else { throw mismatch(type) }
+        guard fits[column] == .binary else { throw mismatch(type) }
         guard V.sqlFormat == .binary else { return }
         if let width = CopyFit.integerWidth[target], CopyFit.integerWidth[V.sqlType.rawValue] != nil {
             try resizeInteger(from: start, to: target == 26 ? 0 : width)
@@ -167,7 +165,7 @@ struct CopyEncoder {
 
     private mutating func replace<I: FixedWidthInteger>(from start: Int, with value: I) {
         buffer.bytes.removeSubrange(start...)
-        append(value)
+        buffer.append(bigEndian: value)
     }
 }
 

@@ -13,26 +13,24 @@ final class TupleRowDecoder<Row, each V: SQLDecodable>: RowDecoder<Row> {
     private let scratch: UnsafeMutablePointer<Row>
 
     override init(_ cells: RowCells) {
-        // A tuple's elements lie one behind another, each at the next multiple of its alignment.
-        var end = 0
-        var elements: [TupleElement] = []
+        let offsets = TupleLayout.offsets(of: repeat (each V).self, size: MemoryLayout<Row>.size) ?? []
+        elements = .allocate(capacity: offsets.count == cells.columns.count ? offsets.count : 0)
         var others: [TupleElement.Decode] = []
-        func add<Element: SQLDecodable>(_ type: Element.Type) {
-            let alignment = MemoryLayout<Element>.alignment
-            let start = (end + alignment - 1) / alignment * alignment
-            elements.append(TupleElement(type, at: start))
-            others.append { reader, column, place in
-                place.initializeMemory(as: Element.self, to: try reader.read(Element.self, at: column))
+        for type in repeat (each V).self {
+            if others.count < elements.count {
+                elements.initializeElement(at: others.count, to: TupleElement(type, at: offsets[others.count]))
             }
-            end = start + MemoryLayout<Element>.size
+            others.append(Self.decode(type))
         }
-        repeat add((each V).self)
-        let isExpected = end == MemoryLayout<Row>.size && elements.count == cells.columns.count
-        self.elements = .allocate(capacity: isExpected ? elements.count : 0)
-        _ = self.elements.initialize(from: elements.prefix(self.elements.count))
         self.others = others
         scratch = .allocate(capacity: 1)
         super.init(cells)
+    }
+
+    private static func decode<Element: SQLDecodable>(_ type: Element.Type) -> TupleElement.Decode {
+        { reader, column, place in
+            place.initializeMemory(as: Element.self, to: try reader.read(Element.self, at: column))
+        }
     }
 
     deinit {
