@@ -44,11 +44,16 @@ private struct Item: Decodable, Sendable {
                     #expect(try await session.query("SELECT 1", as: Int.self).one() == 1)
                 }
             }
-            // Through a cursor, the rows come in parts; they are counted from the first.
+            // Through a cursor, the rows come in parts; they are counted from the first, and come before the error.
+            var seen = 0
             let error = try await failure {
-                for try await _ in shop.engine.query(query, as: Int.self).stream() {}
+                for try await i in shop.engine.query(query, as: Int.self).stream() {
+                    seen += 1
+                    #expect(i == seen)
+                }
             }
             #expect(Self.row(error) == 3210, "\(error)")
+            #expect(seen == 3210)
             #expect(shop.engine.statistics.opened == 1)
         }
     }

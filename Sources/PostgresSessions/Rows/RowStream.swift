@@ -14,6 +14,7 @@ public struct RowStream<Element>: AsyncSequence {
     }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
+        @exclusivity(unchecked) @usableFromInline var ready = DecodedRows<Element>()
         private let runner: StatementRunner
         private let query: SQLQuery
         private let decoding: RowDecoding<Element>
@@ -22,7 +23,11 @@ public struct RowStream<Element>: AsyncSequence {
         private var chunk: WireResult?
         private var row = 0
         private var rowsInChunk = 0
+        /// What a row of the chunk takes in memory, on average.
+        private var rowSize = 0
         private var isOver = false
+        /// Why the row after those that are ready could not be decoded.
+        private var failure: EngineError?
 
         init(runner: StatementRunner, query: SQLQuery, decoding: RowDecoding<Element>) {
             self.runner = runner
@@ -30,48 +35,69 @@ public struct RowStream<Element>: AsyncSequence {
             self.decoding = decoding
         }
 
-        deinit { cursor?.end() }
+        deinit {
+            ready.deallocate()
+            cursor?.end()
+        }
 
+        @inlinable
         public func next() async throws -> Element? { try await next(isolation: #isolation) }
 
+        @inlinable
         public func next(isolation actor: isolated (any Actor)?) async throws -> Element? {
-            if row < rowsInChunk, let chunk, let decoder { return try decode(chunk, decoder) }
-            guard !isOver else { return nil }
+            if let row = ready.take() { return row }
+            return try await readOn(isolation: actor) ? ready.take() : nil
+        }
+
+        /// Decodes rows, at least one. False: there are no more.
+        @usableFromInline
+        func readOn(isolation actor: isolated (any Actor)?) async throws -> Bool {
+            guard !isOver else { return false }
+            ready.removeAll()
             do {
-                return try await nextChunk()
+                if failure == nil, row == rowsInChunk, try await !nextChunk() {
+                    finish()
+                    return false
+                }
+                decode()
+                if ready.end == 0, let failure { throw failure }
+                return true
             } catch {
                 finish()
                 throw error
             }
         }
 
-        private func decode(_ chunk: WireResult, _ decoder: RowDecoder<Element>) throws -> Element {
-            defer { row += 1 }
-            do throws(EngineError) {
-                return try decoder.decode(chunk, row: row)
-            } catch {
-                finish()
-                throw error
+        /// Decodes rows of the chunk until enough are ready, or one does not fit.
+        private func decode() {
+            guard failure == nil, let chunk, let decoder else { return }
+            while row < rowsInChunk, !ready.isFull {
+                do throws(EngineError) {
+                    try decoder.decode(chunk, row: row, into: ready.vacancy)
+                } catch {
+                    failure = error
+                    return
+                }
+                ready.add(size: rowSize)
+                row += 1
             }
         }
 
-        private func nextChunk() async throws -> Element? {
+        private func nextChunk() async throws -> Bool {
             if cursor == nil { cursor = try await runner.openCursor(query) }
-            guard let result = try await cursor?.next(), result.rowCount > 0 else {
-                finish()
-                return nil
-            }
+            guard let result = try await cursor?.next(), result.rowCount > 0 else { return false }
             let decoder = try self.decoder ?? decoding.decoder(for: result)
             decoder.rowsBefore += rowsInChunk
             self.decoder = decoder
             chunk = result
             (row, rowsInChunk) = (0, result.rowCount)
-            return try decode(result, decoder)
+            rowSize = result.memorySize / result.rowCount
+            return true
         }
 
         private func finish() {
             isOver = true
-            (chunk, row, rowsInChunk) = (nil, 0, 0)
+            (chunk, row, rowsInChunk, failure) = (nil, 0, 0, nil)
             cursor?.end()
             cursor = nil
         }
