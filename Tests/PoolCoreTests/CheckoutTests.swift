@@ -28,6 +28,27 @@ import Testing
         #expect(pool.effects.last == .grant(WaiterID(rawValue: 2), try #require(lease), idleSince: parked))
     }
 
+    @Test(arguments: [0, 2]) func `lends an idle connection without a waiter as it does for one`(minimumIdle: Int)
+        throws
+    {
+        var pool = ScriptedPool(PoolConfiguration(size: 4, maxOverflow: 0, minimumIdle: minimumIdle))
+        try pool.checkOut(1)
+        pool.giveBack(1)
+        pool.advance(by: .seconds(3))
+        var (waited, direct) = (pool.machine, pool.machine)
+        var (answers, others) = (PoolEffects(), PoolEffects())
+        let request = PoolEvent.requested(WaiterID(rawValue: 2), deadline: pool.now + .seconds(1), owner: 9)
+        waited.apply(request, at: pool.now, into: &answers)
+        let loan = try #require(direct.lendIdle(owner: 9, at: pool.now, into: &others))
+        #expect(answers.first == .grant(WaiterID(rawValue: 2), loan.lease, idleSince: loan.idleSince))
+        #expect(Array(answers.dropFirst()) == Array(others) && waited == direct)
+        #expect(direct.lendIdle(owner: 9, at: pool.now, into: &others) == nil)
+
+        waited.apply(.returned(loan.lease, .clean), at: pool.now, into: &answers)
+        direct.giveBack(loan.lease, .clean, at: pool.now, into: &others)
+        #expect(Array(answers.dropFirst()) == Array(others) && waited == direct)
+    }
+
     @Test func `hands a returned connection straight to whoever waited longest`() throws {
         var pool = ScriptedPool(size: 1)
         try pool.checkOut(1)

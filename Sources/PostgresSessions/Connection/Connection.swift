@@ -19,25 +19,41 @@ public final class Connection {
 final class ConnectionCore: @unchecked Sendable {
     // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
     private let isClaimed = Atomic<Bool>(false)
-    /// Where the connection was borrowed; nil for one that is being made.
-    let home: (engine: Engine, lease: Lease)?
-    @exclusivity(unchecked) fileprivate var connection: PhysicalConnection?
+    /// What was borrowed, and from whom; for one that is being made, nobody's.
+    let lease: Lease
+    private let engine: Engine?
+    /// For one that is being made.
+    private let optionsWhileMade: SessionOptionsBox?
+    @exclusivity(unchecked) private var isDetached = false
     @exclusivity(unchecked) var isLost = false
     @exclusivity(unchecked) var savepoints = OpenSavepoints()
-    /// For one that is being made.
-    private let optionsWhileMade: SessionOptions?
-    fileprivate var options: SessionOptions {
-        home?.engine.configuration.session ?? optionsWhileMade ?? SessionOptions()
+
+    private final class SessionOptionsBox: Sendable {
+        let options: SessionOptions
+        init(_ options: SessionOptions) { self.options = options }
     }
 
     /// While the connect hooks run.
     init(making connection: PhysicalConnection, _ options: SessionOptions) {
-        (home, self.connection, optionsWhileMade) = (nil, connection, options)
+        let nobodys = LeaseID(connection: ConnectionID(slot: -1, serial: 0), number: 0)
+        lease = Lease(id: nobodys, connection: connection, idleSince: nil)
+        (engine, optionsWhileMade) = (nil, SessionOptionsBox(options))
     }
 
     init(_ lease: Lease, of engine: Engine) {
-        (home, connection, optionsWhileMade) = ((engine, lease), lease.connection, nil)
+        self.lease = lease
+        (self.engine, optionsWhileMade) = (engine, nil)
     }
+
+    /// Where the connection was borrowed; nil for one that is being made.
+    var home: (engine: Engine, lease: Lease)? { engine.map { ($0, lease) } }
+
+    fileprivate var options: SessionOptions {
+        engine?.configuration.session ?? optionsWhileMade?.options ?? SessionOptions()
+    }
+
+    /// nil once the scope has ended.
+    fileprivate var connection: PhysicalConnection? { isDetached ? nil : lease.connection }
 
     func claim() throws(EngineError) {
         guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else {
@@ -120,7 +136,7 @@ final class ConnectionCore: @unchecked Sendable {
         guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else { return false }
         defer { unclaim() }
         guard !isLost else { return false }
-        connection = nil
+        isDetached = true
         return true
     }
 
@@ -136,7 +152,7 @@ final class ConnectionCore: @unchecked Sendable {
                 await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
             }
         }
-        connection = nil
+        isDetached = true
         unclaim()
         return !isLost
     }

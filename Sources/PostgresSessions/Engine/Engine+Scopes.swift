@@ -79,37 +79,37 @@ extension Engine {
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
         let origin = Origin(file: file, line: line)
-        let deadline = checkoutTimeout.map { checkoutDeadline($0) }
-        let lease: Lease
-        switch try pool.ask(until: deadline, origin: origin) {
-        case .granted(let granted): lease = granted
-        case .pending(let pending):
-            if let granted = try await pool.wait(for: pending, origin) {
-                lease = granted
+        let core: ConnectionCore
+        let now = ConnectionPool.now
+        if let idle = try pool.takeIdle(at: now, origin) {
+            core = ConnectionCore(idle, of: self)
+        } else {
+            let deadline = pool.deadline(checkoutTimeout, since: now)
+            if let granted = try await pool.wait(since: now, until: deadline, origin) {
+                core = ConnectionCore(granted, of: self)
             } else {
-                lease = try await pool.checkout(until: deadline ?? checkoutDeadline(nil), origin: origin)
+                core = ConnectionCore(try await pool.checkout(until: deadline, origin: origin), of: self)
             }
         }
-        let core = ConnectionCore(lease, of: self)
         do {
             let result = try await body(Connection(core))
-            if !giveBackAtOnce(lease, core) { await giveBack(lease, core) }
+            if !giveBackAtOnce(core) { await giveBack(core) }
             return result
         } catch {
-            await giveBack(lease, core)
+            await giveBack(core)
             throw error
         }
     }
 
     /// The ordinary end, which waits for nothing.
-    private func giveBackAtOnce(_ lease: Lease, _ core: ConnectionCore) -> Bool {
-        guard lease.wire.transactionStatus == .idle, core.tryDetach() else { return false }
-        pool.giveBack(lease, lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn))
+    private func giveBackAtOnce(_ core: ConnectionCore) -> Bool {
+        guard core.lease.wire.transactionStatus == .idle, core.tryDetach() else { return false }
+        pool.giveBack(core.lease, core.lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn))
         return true
     }
 
-    private func giveBack(_ lease: Lease, _ core: ConnectionCore) async {
-        pool.giveBack(lease, await core.detach() ? await settle(lease) : .broken)
+    private func giveBack(_ core: ConnectionCore) async {
+        pool.giveBack(core.lease, await core.detach() ? await settle(core.lease) : .broken)
     }
 }
 

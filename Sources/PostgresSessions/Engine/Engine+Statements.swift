@@ -16,11 +16,13 @@ extension Engine {
         while true {
             try Task.checkCancellation()
             let lease: Lease
-            switch try pool.ask(until: deadline) {
-            case .granted(let granted): lease = granted
-            case .pending(let pending):
-                deadline = deadline ?? checkoutDeadline(nil)
-                guard let granted = try await pool.wait(for: pending, nil) else { continue }
+            let now = ConnectionPool.now
+            if let idle = try pool.takeIdle(at: now) {
+                lease = idle
+            } else {
+                let end = deadline ?? pool.deadline(nil, since: now)
+                deadline = end
+                guard let granted = try await pool.wait(since: now, until: end) else { continue }
                 lease = granted
             }
             let outcome: FlightOutcome

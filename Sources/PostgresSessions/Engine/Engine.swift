@@ -56,8 +56,7 @@ public final class Engine: Sendable {
 
     /// When a checkout that begins now must have ended.
     func checkoutDeadline(_ timeout: Duration?) -> PoolInstant {
-        let timeout = timeout ?? configuration.pool.checkoutTimeout
-        return PoolInstant(nanoseconds: Monotonic.now.advanced(by: timeout).nanoseconds)
+        pool.deadline(timeout, since: ConnectionPool.now)
     }
 }
 

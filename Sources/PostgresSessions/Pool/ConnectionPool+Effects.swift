@@ -5,7 +5,7 @@ internal import Synchronization
 extension ConnectionPool {
     /// What the machine's effects come to, with the objects they need, to be done outside the lock.
     final class Work {
-        var resumptions: [(PoolWaiter, Result<Lease, PoolFailure>)] = []
+        var resumptions: [(WaitContinuation, WaitEnd)] = []
         var tasks: [PoolTask] = []
         var shutDown: [CheckedContinuation<Void, Never>] = []
         var warmed: [(CheckedContinuation<Bool, Never>, Bool)] = []
@@ -13,6 +13,10 @@ extension ConnectionPool {
         var severed: [WireConnection] = []
         var leaks: [(PhysicalConnection, Origin?)] = []
         var timer: PoolInstant?
+
+        fileprivate func end(_ id: WaiterID, with end: WaitEnd, _ state: inout State) {
+            if let continuation = state.waiters.end(id, with: end) { resumptions.append((continuation, end)) }
+        }
     }
 
     /// A conversation that the pool has with a connection on its own account.
@@ -35,14 +39,11 @@ extension ConnectionPool {
     private func collect(_ effect: PoolEffect, _ state: inout State, _ work: Work) {
         switch effect {
         case .grant(let id, let lease, let idleSince):
-            guard let waiter = state.waiters.remove(id) else { return }
             guard let connection = state.connections[lease.connection.slot] else { return }
-            work.resumptions.append(
-                (waiter, .success(Lease(id: lease, connection: connection, idleSince: idleSince))))
+            work.end(id, with: .granted(Lease(id: lease, connection: connection, idleSince: idleSince)), &state)
         case .fail(let id, let refusal):
-            guard let waiter = state.waiters.remove(id) else { return }
             let failure = PoolFailure(refusal, Engine.Statistics(state), state.lastConnectFailure)
-            work.resumptions.append((waiter, .failure(failure)))
+            work.end(id, with: .failed(failure), &state)
         case .connect(let id):
             let request = connector.request { [weak self] in self?.apply(.died(id)) }
             while state.requests.count <= id.slot {
@@ -89,7 +90,7 @@ extension ConnectionPool {
     /// Outside the lock.
     func perform(_ work: Work) {
         if let deadline = work.timer { armTimer(at: deadline) }
-        for (waiter, outcome) in work.resumptions { waiter.finish(outcome) }
+        for (continuation, end) in work.resumptions { continuation.resume(returning: end) }
         for task in work.tasks { start(task) }
         for wire in work.interrupts { wire.interrupt() }
         for wire in work.severed { wire.sever() }

@@ -19,6 +19,8 @@ final class ConnectionPool: Sendable {
         /// Where each lent connection was asked for; kept only for the report of leaks.
         var origins: [Origin?] = []
         var waiters = WaiterTable()
+        /// When those who wait are next asked whether they have been cancelled.
+        var nextRound = PoolInstant.distantFuture
         var isShuttingDown = false
         var effects = PoolEffects()
         var timer: LoopTimer?
@@ -33,11 +35,15 @@ final class ConnectionPool: Sendable {
     let connector: Connector
     /// `checkoutTimeout` in nanoseconds, divided once.
     private let patience: Int64
+    let reportsLeaks: Bool
+    private let isObserved: Bool
 
     init(options: PoolOptions, connector: Connector) {
         self.options = options
         self.connector = connector
         patience = options.checkoutTimeout.inNanoseconds
+        reportsLeaks = options.leakDetectionThreshold != nil
+        isObserved = !connector.observers.isEmpty
         let seed = UInt64.random(in: .min ... .max)
         state = Mutex(State(machine: PoolStateMachine(PoolConfiguration(options, seed: seed))))
     }
@@ -46,134 +52,96 @@ final class ConnectionPool: Sendable {
 
     // MARK: Checkout
 
+    /// When a checkout must have ended; without a timeout, by the pool's own patience.
+    func deadline(_ timeout: Duration?, since start: PoolInstant) -> PoolInstant {
+        start + (timeout?.inNanoseconds ?? patience)
+    }
+
     /// A usable connection, at the latest at `deadline`. Whoever gets one must give it back.
     func checkout(until deadline: PoolInstant, urgent: Bool = false, origin: Origin? = nil) async throws -> Lease {
         while true {
-            switch try ask(until: deadline, urgent: urgent, origin: origin) {
-            case .granted(let lease): return lease
-            case .pending(let pending): if let lease = try await wait(for: pending, origin) { return lease }
-            }
+            let now = Self.now
+            if let lease = try takeIdle(at: now, origin) { return lease }
+            if let lease = try await wait(since: now, until: deadline, urgent: urgent, origin) { return lease }
         }
     }
 
-    /// What a request comes to without suspending.
-    enum Answer {
-        case granted(Lease)
-        case pending(PendingCheckout)
-    }
-
-    struct PendingCheckout {
-        /// nil: a connection was granted that turned out to be dead; ask again.
-        var waiter: PoolWaiter?
-        var id: WaiterID
-    }
-
-    /// The fast path: an idle connection is granted under one lock, without a waiter and without suspending.
-    ///
-    /// Without a deadline, the pool's own patience counts from now.
-    func ask(until given: PoolInstant? = nil, urgent: Bool = false, origin: Origin? = nil) throws(EngineError) -> Answer
-    {
+    /// The fast path: an idle connection is lent under one lock, without a waiter and without suspending. nil: wait for one.
+    @inline(__always)
+    func takeIdle(at now: PoolInstant, _ origin: Origin? = nil) throws(EngineError) -> Lease? {
         guard !ProcessIdentity.isForked else {
             throw .invalidState("the process was forked; a child must make an engine of its own")
         }
-        let now = Self.now
-        let deadline = given ?? now + patience
-        let owner = Self.currentTask
-        var timer: PoolInstant?
+        guard let lease = lendIdle(at: now, origin) else { return nil }
+        return isUsable(lease) ? lease : nil
+    }
+
+    private func lendIdle(at now: PoolInstant, _ origin: Origin?) -> Lease? {
+        let owner = SuspendedTask.current?.name
         var work: Work?
-        let answer = state.withLock { state -> Answer in
-            let id = state.waiters.reserve()
-            let request = PoolEvent.requested(id, deadline: deadline, owner: owner, urgent: urgent)
-            state.machine.apply(request, at: now, into: &state.effects)
-            if case .grant(id, let lease, let idleSince) = state.effects.only,
-                let connection = state.connections[lease.connection.slot]
-            {
-                state.effects.removeAll()
-                state.waiters.release(id)
-                timer = newTimer(&state)
-                return .granted(Lease(id: lease, connection: connection, idleSince: idleSince))
-            }
-            let waiter = state.waiters.add(id)
-            work = workIfAny(&state, now)
-            return .pending(PendingCheckout(waiter: waiter, id: id))
+        var timer: PoolInstant?
+        let lease = state.withLock { state -> Lease? in
+            guard let loan = state.machine.lendIdle(owner: owner, at: now, into: &state.effects) else { return nil }
+            let slot = loan.lease.connection.slot
+            guard let connection = state.connections[slot] else { preconditionFailure("an idle slot is empty") }
+            if reportsLeaks { state.origins[slot] = origin }
+            if !state.effects.isEmpty { work = collectWork(&state, now) } else { timer = newTimer(&state) }
+            return Lease(id: loan.lease, connection: connection, idleSince: loan.idleSince)
         }
         if let timer { armTimer(at: timer) }
         if let work { perform(work) }
-        guard case .granted(let lease) = answer, !isUsable(lease, origin) else { return answer }
-        return .pending(PendingCheckout(waiter: nil, id: WaiterID(rawValue: 0)))
-    }
-
-    /// nil: ask again.
-    func wait(for pending: PendingCheckout, _ origin: Origin?) async throws -> Lease? {
-        guard let waiter = pending.waiter else { return nil }
-        await withTaskCancellationHandler {
-            await waiter.wait()
-        } onCancel: {
-            apply(.cancelled(pending.id))
-        }
-        let lease = try waiter.outcome()
-        return isUsable(lease, origin) ? lease : nil
+        return lease
     }
 
     /// A connection whose socket has ended while it was idle is given back and replaced, unseen.
-    private func isUsable(_ lease: Lease, _ origin: Origin?) -> Bool {
+    @inline(__always)
+    func isUsable(_ lease: Lease) -> Bool {
         guard lease.wire.unpark() else {
             giveBack(lease, .broken)
             return false
         }
-        if reportsLeaks { state.withLock { $0.origins[lease.id.connection.slot] = origin } }
-        for observer in connector.observers { observer.didCheckOut(lease.connection.info) }
+        if isObserved { for observer in connector.observers { observer.didCheckOut(lease.connection.info) } }
         return true
-    }
-
-    private var reportsLeaks: Bool { options.leakDetectionThreshold != nil }
-
-    /// Names the task, so that one that waits for a connection it holds itself can be told so.
-    private static var currentTask: UInt64? {
-        var address: UInt = 0  // of the task; without a task, its optional is 0 too
-        withUnsafeCurrentTask { task in address = unsafeBitCast(task, to: UInt.self) }
-        return address == 0 ? nil : UInt64(address)
     }
 
     // MARK: Return
 
     /// Ends a lease. A connection that is not provably clean is cleaned or closed before anybody else gets it.
-    func giveBack(_ lease: Lease, _ outcome: LeaseOutcome) {
-        var outcome = lease.wire.isBroken ? LeaseOutcome.broken : outcome
-        for observer in connector.observers { observer.didCheckIn(lease.connection.info) }
-        if case .clean = outcome, !lease.wire.park() { outcome = .broken }
-        let event = PoolEvent.returned(lease.id, outcome)
+    func giveBack(_ lease: Lease, _ word: LeaseOutcome) {
+        if isObserved { for observer in connector.observers { observer.didCheckIn(lease.connection.info) } }
+        let outcome = lease.park(word)
         let now = Self.now
-        var heir: (waiter: PoolWaiter, lease: Lease)?
+        var heir: (continuation: WaitContinuation, end: WaitEnd)?
         var work: Work?
         state.withLock { state in
-            state.machine.apply(event, at: now, into: &state.effects)
-            heir = takeHeir(&state)
+            state.machine.giveBack(lease.id, outcome, at: now, into: &state.effects)
+            if !state.effects.isEmpty { heir = takeHeir(&state) }
             work = workIfAny(&state, now)
         }
-        if let heir { heir.waiter.finish(.success(heir.lease)) }
+        if let heir { heir.continuation.resume(returning: heir.end) }
         if let work { perform(work) }
     }
 
     /// The ordinary case under load: the connection goes from hand to hand, and nothing else happens.
-    private func takeHeir(_ state: inout State) -> (waiter: PoolWaiter, lease: Lease)? {
+    private func takeHeir(_ state: inout State) -> (continuation: WaitContinuation, end: WaitEnd)? {
         guard case .grant(let id, let lease, let idleSince) = state.effects.only,
-            let connection = state.connections[lease.connection.slot], let waiter = state.waiters.remove(id)
+            let connection = state.connections[lease.connection.slot]
         else { return nil }
         state.effects.removeAll()
-        return (waiter, Lease(id: lease, connection: connection, idleSince: idleSince))
+        let end = WaitEnd.granted(Lease(id: lease, connection: connection, idleSince: idleSince))
+        return state.waiters.end(id, with: end).map { ($0, end) }
     }
 
     /// When the timer is to be armed anew, if it is.
     func newTimer(_ state: inout State) -> PoolInstant? {
-        let deadline = state.machine.alarm
+        let deadline = min(state.machine.alarm, state.nextRound)
         guard deadline < state.timerDeadline else { return nil }
         state.timerDeadline = deadline
         return deadline
     }
 
-    private func workIfAny(_ state: inout State, _ now: PoolInstant) -> Work? {
-        if state.effects.isEmpty && state.machine.alarm >= state.timerDeadline { return nil }
+    func workIfAny(_ state: inout State, _ now: PoolInstant) -> Work? {
+        if state.effects.isEmpty && min(state.machine.alarm, state.nextRound) >= state.timerDeadline { return nil }
         return collectWork(&state, now)
     }
 
@@ -211,13 +179,18 @@ final class ConnectionPool: Sendable {
     }
 
     private func timerFired(_ deadline: PoolInstant) {
-        let isCurrent = state.withLock { state in
-            guard state.timerDeadline == deadline else { return false }
+        let now = Self.now
+        let work = state.withLock { state -> Work? in
+            guard state.timerDeadline == deadline else { return nil }
             state.timerDeadline = .distantFuture
             state.timer = nil
-            return true
+            if state.machine.alarm <= now { state.machine.apply(.wokeUp, at: now, into: &state.effects) }
+            let late = state.nextRound <= now ? askWaiters(&state, now) : []
+            let work = collectWork(&state, now)
+            work.resumptions += late
+            return work
         }
-        if isCurrent { apply(.wokeUp) }
+        if let work { perform(work) }
     }
 }
 

@@ -1,0 +1,129 @@
+import Foundation
+import PostgresSessions
+import Testing
+
+private enum Fate: Hashable { case served, cancelled, timedOut, other(String) }
+
+private func fate(_ body: () async throws -> Void) async -> Fate {
+    do {
+        try await body()
+        return .served
+    } catch is CancellationError {
+        return .cancelled
+    } catch EngineError.checkoutTimedOut {
+        return .timedOut
+    } catch {
+        return .other("\(error)")
+    }
+}
+
+/// Holds an engine's connection, lets so many tasks wait for it, and calls the body while they do.
+private func withWaiters(
+    _ count: Int, at engine: Engine, timeout: Duration = .seconds(60),
+    _ body: ([Task<Fate, Never>]) async throws -> Void
+) async throws -> [Fate] {
+    var tasks: [Task<Fate, Never>] = []
+    try await engine.withConnection { _ in
+        for _ in 0..<count {
+            tasks.append(
+                Task(executorPreference: testExecutor) {
+                    await fate { try await engine.withConnection(checkoutTimeout: timeout) { _ in } }
+                })
+        }
+        try await eventually("\(engine.statistics.waiting) of \(count) wait") { engine.statistics.waiting == count }
+        try await body(tasks)
+    }
+    var fates: [Fate] = []
+    for task in tasks { fates.append(await task.value) }
+    return fates
+}
+
+@Suite(.timeLimit(.minutes(30))) struct `A task that waits for a connection` {
+    /// It listens in one way at first and in another later.
+    @Test(arguments: [0, 3, 20, 120]) func `hears that it is cancelled`(age: Int) async throws {
+        try await withWarmEngine { server, engine in
+            let fates = try await withWaiters(3, at: engine) { tasks in
+                try await Task.sleep(for: .milliseconds(age))
+                tasks[1].cancel()
+                #expect(await tasks[1].value == .cancelled)
+                #expect(engine.statistics.waiting == 2)
+            }
+            #expect(fates == [.served, .cancelled, .served])
+            try await engine.answers()
+        }
+    }
+
+    @Test func `is not served where it was cancelled before`() async throws {
+        try await withWarmEngine { server, engine in
+            try await engine.withConnection { _ in
+                let cancelled = Task(executorPreference: testExecutor) {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    return await fate { try await engine.withConnection { _ in } }
+                }
+                #expect(await cancelled.value == .cancelled)
+                #expect(engine.statistics.waiting == 0)
+            }
+            try await engine.answers()
+        }
+    }
+
+    /// More of them than are asked in turn whether they have been cancelled.
+    @Test func `has one fate of its own, however many there are`() async throws {
+        try await withWarmEngine { server, engine in
+            let fates = try await withWaiters(6000, at: engine) { tasks in
+                for (number, task) in tasks.enumerated() where number % 3 == 0 { task.cancel() }
+            }
+            for (number, fate) in fates.enumerated() {
+                #expect(fate == .served || number % 3 == 0 && fate == .cancelled, "\(number)")
+            }
+            #expect(engine.statistics.waiting == 0 && engine.statistics.leased == 0)
+            try await engine.answers()
+        }
+    }
+
+    @Test func `gives up in time, long after it has begun to listen for itself`() async throws {
+        try await withWarmEngine { server, engine in
+            let start = ContinuousClock.now
+            let fates = try await withWaiters(20, at: engine, timeout: .milliseconds(300)) { tasks in
+                for task in tasks { _ = await task.value }
+            }
+            #expect(fates == Array(repeating: .timedOut, count: 20))
+            #expect(ContinuousClock.now - start >= .milliseconds(300))
+        }
+    }
+
+    #if os(Linux) && !THREAD_SANITIZER
+        /// Beyond what any suspended task takes. All stay until the end, so that nobody gets another's memory.
+        @Test func `takes less than a kibibyte`() async throws {
+            let count = 20_000
+            let bare = Journal<UnsafeContinuation<Void, Never>>()
+            func suspend() async throws -> [Task<Void, Never>] {
+                let most = bare.all.count + count
+                let tasks = (0..<count).map { _ in
+                    Task(executorPreference: testExecutor) { await withUnsafeContinuation { bare.append($0) } }
+                }
+                try await eventually("all are suspended") { bare.all.count == most }
+                return tasks
+            }
+            var tasks: [Task<Void, Never>] = []
+            try await withWarmEngine { server, engine in
+                tasks += try await suspend()
+                let start = residentBytes()
+                tasks += try await suspend()
+                let middle = residentBytes()
+                let waiters = try await withWaiters(count, at: engine, timeout: .seconds(600)) { _ in
+                    let (suspended, waiting) = ((middle - start) / count, (residentBytes() - middle) / count)
+                    #expect(waiting - suspended < 1024, "\(waiting) bytes where \(suspended) are any task's")
+                }
+                #expect(Set(waiters) == [.served])
+            }
+            for continuation in bare.all { continuation.resume() }
+            for task in tasks { _ = await task.value }
+        }
+
+        private func residentBytes() -> Int {
+            let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+            return (pages.flatMap { Int($0[1]) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+        }
+    #endif
+}
