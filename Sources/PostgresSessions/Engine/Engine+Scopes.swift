@@ -78,19 +78,17 @@ extension Engine {
         checkoutTimeout: Duration? = nil, file: StaticString = #fileID, line: UInt = #line,
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
-        let origin = Origin(file: file, line: line)
-        let core: ConnectionCore
-        let now = ConnectionPool.now
-        if let idle = try pool.takeIdle(at: now, origin) {
-            core = ConnectionCore(idle, of: self)
-        } else {
+        var now = ConnectionPool.now
+        var borrowed = try borrowIdle(at: now, Origin(file: file, line: line))
+        if borrowed == nil {
             let deadline = pool.deadline(checkoutTimeout, since: now)
-            if let granted = try await pool.wait(since: now, until: deadline, origin) {
-                core = ConnectionCore(granted, of: self)
-            } else {
-                core = ConnectionCore(try await pool.checkout(until: deadline, origin: origin), of: self)
+            while borrowed == nil {
+                let end = await pool.wait(since: now, until: deadline)
+                borrowed = try borrow(end, Origin(file: file, line: line))
+                if borrowed == nil { now = ConnectionPool.now }
             }
         }
+        guard let core = borrowed else { preconditionFailure("the loop ends with a connection") }
         do {
             let result = try await body(Connection(core))
             if !giveBackAtOnce(core) { await giveBack(core) }
@@ -101,6 +99,20 @@ extension Engine {
         }
     }
 
+    // Not inlined: what they have in hands would be part of the memory of each task that waits.
+
+    @inline(never)
+    private func borrowIdle(at now: PoolInstant, _ origin: Origin) throws -> ConnectionCore? {
+        guard let lease = try pool.takeIdle(at: now, origin) else { return nil }
+        return ConnectionCore(lease, of: self)
+    }
+
+    @inline(never)
+    private func borrow(_ end: WaitEnd, _ origin: Origin) throws -> ConnectionCore? {
+        guard let lease = try pool.settle(end, origin) else { return nil }
+        return ConnectionCore(lease, of: self)
+    }
+
     /// The ordinary end, which waits for nothing.
     private func giveBackAtOnce(_ core: ConnectionCore) -> Bool {
         guard core.lease.wire.transactionStatus == .idle, core.tryDetach() else { return false }
@@ -108,6 +120,7 @@ extension Engine {
         return true
     }
 
+    @inline(never)
     private func giveBack(_ core: ConnectionCore) async {
         pool.giveBack(core.lease, await core.detach() ? await settle(core.lease) : .broken)
     }

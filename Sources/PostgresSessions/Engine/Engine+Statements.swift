@@ -22,7 +22,7 @@ extension Engine {
             } else {
                 let end = deadline ?? pool.deadline(nil, since: now)
                 deadline = end
-                guard let granted = try await pool.wait(since: now, until: end) else { continue }
+                guard let granted = try pool.settle(await pool.wait(since: now, until: end)) else { continue }
                 lease = granted
             }
             let outcome: FlightOutcome

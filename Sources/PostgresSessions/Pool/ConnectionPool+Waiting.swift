@@ -9,25 +9,25 @@ extension ConnectionPool {
     /// How late a cancellation is heard.
     static var round: Int64 { .milliseconds(2) }
 
-    /// nil: the connection that was granted turned out to be dead; ask again.
+    /// The end of the wait is for `settle`.
+    ///
+    /// Inlined, for its way back would be one more hop between executors.
     @inline(__always)
-    func wait(
-        since now: PoolInstant, until deadline: PoolInstant, urgent: Bool = false, _ origin: Origin? = nil
-    ) async throws -> Lease? {
-        let isOnLoop = WireConnection.isOnLoop
-        var end =
-            if isOnLoop {
-                await withUnsafeContinuation { continuation in
-                    let (id, isAsked) = enter(at: now, until: deadline, urgent, continuation)
-                    if !isAsked { continuation.resume(returning: .late(id)) }
-                }
-            } else {
-                WaitEnd.late(enter(at: now, until: deadline, urgent, nil).id)
+    func wait(since now: PoolInstant, until deadline: PoolInstant, urgent: Bool = false) async -> WaitEnd {
+        var end: WaitEnd
+        if WireConnection.isOnLoop {
+            end = await withUnsafeContinuation { continuation in
+                let (id, isAsked) = enter(at: now, until: deadline, urgent, continuation)
+                if !isAsked { continuation.resume(returning: .late(id)) }
             }
+        } else {
+            end = .late(enter(at: now, until: deadline, urgent, nil).id)
+        }
         if case .late(let id) = end { end = await waitListening(id) }
-        return try settle(end, origin)
+        return end
     }
 
+    @inline(never)
     private func waitListening(_ id: WaiterID) async -> WaitEnd {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -59,7 +59,8 @@ extension ConnectionPool {
         return entry
     }
 
-    private func settle(_ end: WaitEnd, _ origin: Origin?) throws -> Lease? {
+    /// nil: the connection that was granted turned out to be dead; ask again.
+    func settle(_ end: WaitEnd, _ origin: Origin? = nil) throws -> Lease? {
         switch end {
         case .granted(let lease):
             if reportsLeaks { state.withLock { $0.origins[lease.id.connection.slot] = origin } }

@@ -62,7 +62,8 @@ final class ConnectionPool: Sendable {
         while true {
             let now = Self.now
             if let lease = try takeIdle(at: now, origin) { return lease }
-            if let lease = try await wait(since: now, until: deadline, urgent: urgent, origin) { return lease }
+            let end = await wait(since: now, until: deadline, urgent: urgent)
+            if let lease = try settle(end, origin) { return lease }
         }
     }
 
