@@ -78,17 +78,19 @@ extension Engine {
         checkoutTimeout: Duration? = nil, file: StaticString = #fileID, line: UInt = #line,
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
-        var now = ConnectionPool.now
-        var borrowed = try borrowIdle(at: now, Origin(file: file, line: line))
-        if borrowed == nil {
+        let core: ConnectionCore
+        let now = ConnectionPool.now
+        if let idle = try borrowIdle(at: now, Origin(file: file, line: line)) {
+            core = idle
+        } else {
             let deadline = pool.deadline(checkoutTimeout, since: now)
-            while borrowed == nil {
-                let end = await pool.wait(since: now, until: deadline)
-                borrowed = try borrow(end, Origin(file: file, line: line))
-                if borrowed == nil { now = ConnectionPool.now }
+            let end = await pool.wait(since: now, until: deadline)
+            if let granted = try borrow(end, Origin(file: file, line: line)) {
+                core = granted
+            } else {
+                core = try await borrow(until: deadline, Origin(file: file, line: line))
             }
         }
-        guard let core = borrowed else { preconditionFailure("the loop ends with a connection") }
         do {
             let result = try await body(Connection(core))
             if !giveBackAtOnce(core) { await giveBack(core) }
@@ -111,6 +113,11 @@ extension Engine {
     private func borrow(_ end: WaitEnd, _ origin: Origin) throws -> ConnectionCore? {
         guard let lease = try pool.settle(end, origin) else { return nil }
         return ConnectionCore(lease, of: self)
+    }
+
+    @inline(never)
+    private func borrow(until deadline: PoolInstant, _ origin: Origin) async throws -> ConnectionCore {
+        ConnectionCore(try await pool.checkout(until: deadline, origin: origin), of: self)
     }
 
     /// The ordinary end, which waits for nothing.
