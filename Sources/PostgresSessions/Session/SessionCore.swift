@@ -188,7 +188,7 @@ final class SessionCore: @unchecked Sendable {
     /// been committed, so it is sent again on another one.
     @inline(__always)
     private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
-        var deadline = ownCheckoutDeadline
+        var deadline: PoolInstant?
         var replays = ReplayBudget()
         while true {
             let lease = try await borrow(until: &deadline)
@@ -213,24 +213,22 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    /// nil: the pool's own patience counts, from the first time that it is asked.
-    private var ownCheckoutDeadline: PoolInstant? {
-        guard checkoutTimeout != nil || timeout != nil else { return nil }
-        let deadline = engine.checkoutDeadline(checkoutTimeout)
-        return timeout.map { min(deadline, PoolInstant(nanoseconds: $0.nanoseconds)) } ?? deadline
-    }
-
+    /// The deadline counts from the first time that nothing is idle.
     @inline(__always)
     private func borrow(until deadline: inout PoolInstant?) async throws -> Lease {
         if let joined { return try join(joined) }
-        while true {
-            switch try engine.pool.ask(until: deadline, origin: origin) {
-            case .granted(let lease): return lease
-            case .pending(let pending):
-                deadline = deadline ?? engine.checkoutDeadline(nil)
-                if let lease = try await engine.pool.wait(for: pending, origin) { return lease }
-            }
-        }
+        let pool = engine.pool
+        let now = ConnectionPool.now
+        if let lease = try pool.takeIdle(at: now, origin) { return lease }
+        let latest = deadline ?? checkoutDeadline(since: now)
+        deadline = latest
+        if let lease = try pool.settle(await pool.wait(since: now, until: latest), origin) { return lease }
+        return try await pool.checkout(until: latest, origin: origin)
+    }
+
+    private func checkoutDeadline(since now: PoolInstant) -> PoolInstant {
+        let deadline = engine.pool.deadline(checkoutTimeout, since: now)
+        return timeout.map { min(deadline, PoolInstant(nanoseconds: $0.nanoseconds)) } ?? deadline
     }
 
     private var opening: [SQLQuery] {
