@@ -39,6 +39,17 @@ static inline int64_t cpq_monotonic_nanoseconds(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/// The same clock as of its last tick, some milliseconds ago at most; a fifth of the price where the system has it.
+static inline int64_t cpq_recent_monotonic_nanoseconds(void) {
+#ifdef CLOCK_MONOTONIC_COARSE
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+#else
+    return cpq_monotonic_nanoseconds();
+#endif
+}
+
 /// `PG_DIAG_*` are C character macros, which Swift does not import as integers.
 enum {
     CPQ_DIAG_SEVERITY = PG_DIAG_SEVERITY_NONLOCALIZED,

@@ -79,10 +79,10 @@ extension Engine {
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
         let core: ConnectionCore
-        let now = ConnectionPool.now
-        if let idle = try borrowIdle(at: now, Origin(file: file, line: line)) {
+        if let idle = try borrowIdle(Origin(file: file, line: line)) {
             core = idle
         } else {
+            let now = ConnectionPool.now
             let deadline = pool.deadline(checkoutTimeout, since: now)
             let end = await pool.wait(since: now, until: deadline)
             if let granted = try borrow(end, Origin(file: file, line: line)) {
@@ -104,8 +104,8 @@ extension Engine {
     // Not inlined: what they have in hands would be part of the memory of each task that waits.
 
     @inline(never)
-    private func borrowIdle(at now: PoolInstant, _ origin: Origin) throws -> ConnectionCore? {
-        guard let lease = try pool.takeIdle(at: now, origin) else { return nil }
+    private func borrowIdle(_ origin: Origin) throws -> ConnectionCore? {
+        guard let lease = try pool.takeIdle(origin) else { return nil }
         return ConnectionCore(lease, of: self)
     }
 

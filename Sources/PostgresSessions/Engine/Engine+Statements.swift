@@ -16,10 +16,10 @@ extension Engine {
         while true {
             try Task.checkCancellation()
             let lease: Lease
-            let now = ConnectionPool.now
-            if let idle = try pool.takeIdle(at: now) {
+            if let idle = try pool.takeIdle() {
                 lease = idle
             } else {
+                let now = ConnectionPool.now
                 let end = deadline ?? pool.deadline(nil, since: now)
                 deadline = end
                 guard let granted = try pool.settle(await pool.wait(since: now, until: end)) else { continue }

@@ -49,6 +49,8 @@ final class ConnectionPool: Sendable {
     }
 
     static var now: PoolInstant { PoolInstant(nanoseconds: Monotonic.now.nanoseconds) }
+    /// For loans and returns, which only have to be in order: nothing is due sooner for them than it would be later.
+    private static var recently: PoolInstant { PoolInstant(nanoseconds: Monotonic.recent.nanoseconds) }
 
     // MARK: Checkout
 
@@ -60,8 +62,8 @@ final class ConnectionPool: Sendable {
     /// A usable connection, at the latest at `deadline`. Whoever gets one must give it back.
     func checkout(until deadline: PoolInstant, urgent: Bool = false, origin: Origin? = nil) async throws -> Lease {
         while true {
+            if let lease = try takeIdle(origin) { return lease }
             let now = Self.now
-            if let lease = try takeIdle(at: now, origin) { return lease }
             let end = await wait(since: now, until: deadline, urgent: urgent)
             if let lease = try settle(end, origin) { return lease }
         }
@@ -69,11 +71,11 @@ final class ConnectionPool: Sendable {
 
     /// The fast path: an idle connection is lent under one lock, without a waiter and without suspending. nil: wait for one.
     @inline(__always)
-    func takeIdle(at now: PoolInstant, _ origin: Origin? = nil) throws(EngineError) -> Lease? {
+    func takeIdle(_ origin: Origin? = nil) throws(EngineError) -> Lease? {
         guard !ProcessIdentity.isForked else {
             throw .invalidState("the process was forked; a child must make an engine of its own")
         }
-        guard let lease = lendIdle(at: now, origin) else { return nil }
+        guard let lease = lendIdle(at: Self.recently, origin) else { return nil }
         return isUsable(lease) ? lease : nil
     }
 
@@ -111,7 +113,7 @@ final class ConnectionPool: Sendable {
     func giveBack(_ lease: Lease, _ word: LeaseOutcome) {
         if isObserved { for observer in connector.observers { observer.didCheckIn(lease.connection.info) } }
         let outcome = lease.park(word)
-        let now = Self.now
+        let now = Self.recently
         var heir: (continuation: WaitContinuation, end: WaitEnd)?
         var work: Work?
         state.withLock { state in

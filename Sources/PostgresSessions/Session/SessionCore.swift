@@ -218,8 +218,8 @@ final class SessionCore: @unchecked Sendable {
     private func borrow(until deadline: inout PoolInstant?) async throws -> Lease {
         if let joined { return try join(joined) }
         let pool = engine.pool
+        if let lease = try pool.takeIdle(origin) { return lease }
         let now = ConnectionPool.now
-        if let lease = try pool.takeIdle(at: now, origin) { return lease }
         let latest = deadline ?? checkoutDeadline(since: now)
         deadline = latest
         if let lease = try pool.settle(await pool.wait(since: now, until: latest), origin) { return lease }

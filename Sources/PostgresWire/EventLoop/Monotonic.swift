@@ -8,6 +8,9 @@ package struct Monotonic: Hashable, Comparable, Sendable {
 
     package static var now: Monotonic { Monotonic(nanoseconds: cpq_monotonic_nanoseconds()) }
 
+    /// A little in the past: up to a tick of the kernel's, mostly 4 ms.
+    package static var recent: Monotonic { Monotonic(nanoseconds: cpq_recent_monotonic_nanoseconds()) }
+
     package static func < (a: Monotonic, b: Monotonic) -> Bool { a.nanoseconds < b.nanoseconds }
 
     /// Saturates instead of overflowing, so that "a century from now" is a legal deadline.
