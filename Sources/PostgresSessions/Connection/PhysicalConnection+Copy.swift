@@ -100,14 +100,10 @@ extension PhysicalConnection {
         return columns
     }
 
-    /// Waits for more of a COPY TO STDOUT. `turn` is when others on the task's thread were let in last: where the server is always
-    /// faster than its reader, that is now and then.
+    /// Waits for more of a COPY TO STDOUT. `turn` is when others on the task's thread were let in last.
     func waitForCopied(_ limits: FlightLimits, _ turn: inout Monotonic) async throws {
         try await attempt { () throws(WireError) in try await wire.waitForInput(limits) }
-        if turn.duration(to: .now) > Self.longestCopyTurn {
-            await Task.yield()
-            turn = .now
-        }
+        await Self.endTurnIfLong(&turn)
     }
 
     /// The end of a COPY TO STDOUT that was read to its last row.
@@ -132,7 +128,6 @@ extension PhysicalConnection {
         }
     }
 
-    private static let longestCopyTurn = Duration.milliseconds(10)
     private static let savepoint: SQLQuery = "SAVEPOINT session_copy"
     private static let rollback: SQLQuery = "ROLLBACK TO SAVEPOINT session_copy"
     private static let release: SQLQuery = "RELEASE SAVEPOINT session_copy"

@@ -62,7 +62,7 @@ final class PhysicalConnection: @unchecked Sendable {
         reader.refusal = try queue(flight)
         // What is answered at once needs no ear for the task's cancellation, which is not for free.
         let waitsBriefly = WireConnection.isOnLoop && flight.feed == nil
-        if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight)) }
+        if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight, flight.limits)) }
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
         return try await finish()
@@ -129,20 +129,17 @@ final class PhysicalConnection: @unchecked Sendable {
 
     // MARK: A flight
 
-    private func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits? = nil) -> FlightLimits {
-        var limits = given ?? flight.limits
+    private func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
+        var limits = given
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
         return limits
     }
 
     private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
         var limits = flight.limits
-        if !flight.further.isEmpty { limits.restart(for: reader.unanswered(of: flight)) }
-        if departing {
-            if let feed = flight.feed, reader.refusal == nil { try await say(feed, of: flight) }
-            limits.restart(for: reader.unanswered(of: flight))
-            try await wire.depart(limitsOfFirstReply(to: flight, limits))
-        }
+        if departing, let feed = flight.feed, reader.refusal == nil { try await say(feed, of: flight) }
+        if departing || !flight.further.isEmpty { limits.restart(for: reader.unanswered(of: flight)) }
+        if departing { try await wire.depart(limitsOfFirstReply(to: flight, limits)) }
         if wire.mustFlush { try await wire.flush(limits) }
         if !reader.hasAny { limits = limitsOfFirstReply(to: flight, limits) }
         var answered = reader.index
@@ -154,17 +151,21 @@ final class PhysicalConnection: @unchecked Sendable {
                 limits.restart(for: reader.unanswered(of: flight))
             }
             try await wire.waitForInput(limits)
-            // Where the server is always faster than its reader, the others on its thread are let in now and then.
-            if turn.duration(to: .now) > Self.longestTurn {
-                await Task.yield()
-                turn = .now
-            }
+            await Self.endTurnIfLong(&turn)
         }
     }
 
-    /// Takes what has arrived. True: that was all.
+    /// Where the server is always faster than its reader, the others on its thread are let in now and then.
+    @inline(__always)
+    static func endTurnIfLong(_ turn: inout Monotonic) async {
+        guard turn.duration(to: .now) > longestTurn else { return }
+        await Task.yield()
+        turn = .now
+    }
+
+    /// Takes what has arrived. True: that was all, the sync's included.
     private func takeReplies(to flight: Flight) throws(WireError) -> Bool {
-        while let reply = try wire.takeReply() {
+        while wire.isOwedReplies, let reply = try wire.takeReply() {
             reader.hasAny = true
             if try accept(reply, of: flight) { return true }
         }
@@ -190,14 +191,8 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.fed += 1
             guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) else { continue }
             try wire.look(flight.limits.withoutServer)
-            while wire.isOwedReplies, let reply = try wire.takeReply() {
-                reader.hasAny = true
-                _ = try accept(reply, of: flight)
-            }
-            if turn.duration(to: .now) > Self.longestTurn {
-                await Task.yield()
-                turn = .now
-            }
+            _ = try takeReplies(to: flight)
+            await Self.endTurnIfLong(&turn)
         }
         reader.refusal = try queued { () throws(WireError) in try queueEnd(of: flight) }
     }

@@ -26,10 +26,9 @@ final class StatementFeed: @unchecked Sendable {
     func nextChunk(keeping: Bool) throws(EngineError) -> SQLQuery? {
         kept.removeAll(keepingCapacity: true)
         (count, bytes, keeps, resultsBefore) = (0, 0, keeping, results.count)
+        // It is the flight's own, which keeps it.
         let first = take()
         if let failure { throw failure }
-        // It is the flight's own.
-        kept.removeAll(keepingCapacity: true)
         return first
     }
 
@@ -48,7 +47,10 @@ final class StatementFeed: @unchecked Sendable {
         guard failure == nil, count < Self.chunkCount, bytes < Self.chunkBytes, let statement = take() else {
             return nil
         }
-        repeated = kept.count
+        if keeps {
+            kept.append(statement)
+            repeated += 1
+        }
         return statement
     }
 
@@ -62,7 +64,6 @@ final class StatementFeed: @unchecked Sendable {
         }
         count += 1
         bytes += statement.parameters.bytes.count + statement.utf8.count
-        if keeps { kept.append(statement) }
         return statement
     }
 
