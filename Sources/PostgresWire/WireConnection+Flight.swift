@@ -240,6 +240,9 @@ extension WireConnection {
     /// Whether the flight's statement is being cancelled; then the flight ends with `endFlight`.
     package var isCancelling: Bool { cancelling != nil }
 
+    /// What ended the flight early. (A function, because what another module reads itself is checked for exclusive access.)
+    package func whyInterrupted() -> Interruption? { interruption }
+
     /// After the last reply: waits for the fence of a cancel request, if there was one. The flight is over then.
     package func endFlight() async throws(WireError) {
         guard let ended = cancelling.take() else { return }

@@ -32,7 +32,7 @@ package final class WireConnection: @unchecked Sendable {
     /// Queued commands and syncs whose answers have not been read.
     @exclusivity(unchecked) var outstanding = 0
     /// Who interrupted the current flight, and the request that tells the server.
-    @exclusivity(unchecked) package internal(set) var interruption: Interruption?
+    @exclusivity(unchecked) var interruption: Interruption?
     @exclusivity(unchecked) var cancelling: Cancelling?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }

@@ -1,14 +1,24 @@
 internal import CLibPQ
 
+#if canImport(Darwin)
+    internal import Darwin
+#else
+    internal import Glibc
+#endif
+
 /// One `PGresult`, freed exactly once, when the last reader lets it go.
 ///
 /// Read-only after its making, so any thread may read it; libpq documents a result as safe to read from any thread.
 package final class WireResult: @unchecked Sendable {
-    // Proof: the pointer is only read, and cleared once in deinit; `attachment` is set once, before anybody else sees it. What
+    // Proof: the pointer is only read, and cleared once in deinit; `attached` is set once, before anybody else sees it. What
     // `lend` changes is seen by its body alone.
     @exclusivity(unchecked) private(set) var pointer: OpaquePointer?
     /// What the layer above knows of the columns already. Set it before the result leaves the connection's borrower.
-    @exclusivity(unchecked) package var attachment: AnyObject?
+    @exclusivity(unchecked) private var attached: AnyObject?
+
+    /// A function, because what another module stores here itself is checked for exclusive access.
+    package func attach(_ knowledge: AnyObject) { attached = knowledge }
+    package var attachment: AnyObject? { attached }
 
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
 
@@ -59,6 +69,11 @@ package final class WireResult: @unchecked Sendable {
 
     /// The server's command tag, `UPDATE 3`.
     package var commandTag: String { String(cString: PQcmdStatus(pointer)) }
+    package func isTagged(_ tag: StaticString) -> Bool {
+        tag.withUTF8Buffer { UnsafeRawPointer($0.baseAddress!) }.withMemoryRebound(to: CChar.self, capacity: 1) {
+            strcmp(PQcmdStatus(pointer), $0) == 0
+        }
+    }
     /// Rows affected, from the tag; 0 where the command has no count.
     package var rowsAffected: Int {
         var n = 0

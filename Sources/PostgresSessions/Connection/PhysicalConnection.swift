@@ -12,7 +12,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// A stream's flight whose answers have not been read.
     @exclusivity(unchecked) private(set) var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
-    @exclusivity(unchecked) private var plan: [PlannedCommand] = []
+    @exclusivity(unchecked) private var plan: [Planned] = []
+    /// For each statement that is prepared in the flight under way, where in the plan it is used first.
+    @exclusivity(unchecked) private var preparing: [Int] = []
     @exclusivity(unchecked) private var reader = ReplyReader(skipping: 0)
     /// The statements that are dropped ahead of the flight under way.
     @exclusivity(unchecked) private var dropping: [String] = []
@@ -32,12 +34,17 @@ final class PhysicalConnection: @unchecked Sendable {
     var lastStatement: String? { lastText.map { String(decoding: $0, as: UTF8.self) } }
     @exclusivity(unchecked) private var lastText: [UInt8]?
 
-    private struct PlannedCommand {
-        var entry: StatementCache.Entry?
-        /// Where there is no entry to know it.
-        var text: [UInt8] = []
-        /// The reply to its Parse is still due.
-        var isPreparing = false
+    private enum Planned {
+        case prepared(StatementCache.Entry)
+        case unnamed(text: [UInt8])
+
+        var entry: StatementCache.Entry? { if case .prepared(let entry) = self { entry } else { nil } }
+        var text: [UInt8] {
+            switch self {
+            case .prepared(let entry): entry.text
+            case .unnamed(let text): text
+            }
+        }
     }
 
     private static let longestTurn = Duration.milliseconds(10)
@@ -56,7 +63,7 @@ final class PhysicalConnection: @unchecked Sendable {
         if underWay != nil || isCopying { try await landLeftover() }
         wire.beginFlight()
         hasCompletedAny = false
-        plan.removeAll(keepingCapacity: true)
+        clearPlan()
         flight.feed?.begin()
         reader = ReplyReader(skipping: try queueDiscarded())
         reader.refusal = try queue(flight)
@@ -65,15 +72,15 @@ final class PhysicalConnection: @unchecked Sendable {
         if waitsBriefly { try await wire.depart(limitsOfFirstReply(to: flight, flight.limits)) }
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
-        return try await finish()
+        if wire.isCancelling { try await wire.endFlight() }
+        return takeOutcome()
     }
 
     /// All answers have been read.
-    private func finish() async throws(WireError) -> FlightOutcome {
-        if wire.isCancelling { try await wire.endFlight() }
+    private func takeOutcome() -> FlightOutcome {
         var outcome = FlightOutcome()
         swap(&outcome, &reader.outcome)
-        outcome.interruption = wire.interruption
+        outcome.interruption = wire.whyInterrupted()
         if let refusal = reader.refusal { outcome.fail(refusal, []) }
         return outcome
     }
@@ -100,7 +107,7 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Sends a flight and returns; `land` reads its answers. Whatever is said next on this connection lands it first.
     func launch(_ flight: Flight) async throws(WireError) {
         wire.beginFlight()
-        plan.removeAll(keepingCapacity: true)
+        clearPlan()
         if let refusal = try queue(flight) { throw .refused(refusal.message) }
         try wire.queueSync()
         underWay = flight
@@ -113,7 +120,8 @@ final class PhysicalConnection: @unchecked Sendable {
         underWay = nil
         reader = ReplyReader(skipping: 0)
         try await readRest(of: flight, departing: false)
-        return try await finish()
+        if wire.isCancelling { try await wire.endFlight() }
+        return takeOutcome()
     }
 
     /// A stream was left early: what it had asked for last is read and dropped.
@@ -212,6 +220,12 @@ final class PhysicalConnection: @unchecked Sendable {
         }
     }
 
+    /// Few at a time, mostly; `removeAll` costs more than they do.
+    private func clearPlan() {
+        while plan.popLast() != nil {}
+        while preparing.popLast() != nil {}
+    }
+
     private func queueEnd(of flight: Flight) throws(WireError) {
         for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
         if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
@@ -240,17 +254,17 @@ final class PhysicalConnection: @unchecked Sendable {
             let text = command.text
             if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
-            plan.append(PlannedCommand(text: command.utf8))
+            plan.append(.unnamed(text: command.utf8))
             return
         }
         let entry = cache.entry(for: command.utf8, command.parameters)
         if !isOwn { leftovers.formUnion(entry.leaves) }
-        let mustPrepare = entry.state == .unknown
-        if mustPrepare {
+        if entry.state == .unknown {
             try wire.queuePrepare(name: entry.name, text: command.text, command.parameters)
             entry.state = .queued
+            preparing.append(plan.count)
         }
-        plan.append(PlannedCommand(entry: entry, isPreparing: mustPrepare))
+        plan.append(.prepared(entry))
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
@@ -262,6 +276,8 @@ final class PhysicalConnection: @unchecked Sendable {
         var skipping: Int
         /// The command whose reply is next.
         var index = 0
+        /// How many of the statements that the flight prepares have been answered.
+        var prepared = 0
         var outcome = FlightOutcome()
         /// Why a command could not be queued.
         var refusal: WireServerError?
@@ -288,11 +304,12 @@ final class PhysicalConnection: @unchecked Sendable {
             guard case .sync = reply else { throw surprise("no end of the flight") }
             return true
         }
-        if plan[reader.index].isPreparing {
-            plan[reader.index].isPreparing = false
+        if reader.prepared < preparing.count, preparing[reader.prepared] == reader.index {
+            reader.prepared += 1
             return try acceptPrepared(reply)
         }
-        let entry = plan[reader.index].entry
+        let planned = plan[reader.index]
+        let entry = planned.entry
         switch reply {
         case .complete(let result):
             if let entry {
@@ -305,7 +322,7 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):
-            let text = entry?.text ?? plan[reader.index].text
+            let text = planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
             if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(text) }
@@ -346,7 +363,7 @@ final class PhysicalConnection: @unchecked Sendable {
         guard result.columnCount > 0 else { return }
         let columns = entry.columns ?? RowColumns(of: result)
         entry.columns = columns
-        result.attachment = columns
+        result.attach(columns)
     }
 
     /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.

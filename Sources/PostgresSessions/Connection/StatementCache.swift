@@ -11,7 +11,7 @@ internal import PostgresWire
 /// Part of a connection, so one borrower at a time. It tells the truth only as long as nobody deallocates by hand;
 /// the server's 26000 and 42P05 say so, and then it forgets.
 struct StatementCache {
-    /// One prepared statement. The chain holds others of the same digest: mostly the same text with other parameter types.
+    /// One prepared statement. Its chain holds others whose digests are alike: the same text with other parameter types, or chance.
     final class Entry {
         /// unknown → queued (a Parse is under way) → prepared (the server has confirmed it).
         enum State { case unknown, queued, prepared }
@@ -73,7 +73,8 @@ struct StatementCache {
     }
 
     let capacity: Int
-    private var entries: [UInt64: Entry] = [:]
+    /// The chains, by digest: a power of two of them.
+    private var chains: [Entry?]
     private(set) var count = 0
     private var clock: UInt64 = 0
     private var serial = 0
@@ -83,7 +84,18 @@ struct StatementCache {
     /// Names that the server still has and the cache no longer wants.
     private var discarded: [String] = []
 
-    init(capacity: Int) { self.capacity = capacity }
+    init(capacity: Int) {
+        self.capacity = capacity
+        var count = 1
+        while count < min(capacity, Self.maximumChains) { count *= 2 }
+        chains = Array(repeating: nil, count: count)
+    }
+
+    private static let maximumChains = 4096
+
+    private func chain(of text: [UInt8]) -> Int {
+        Int(truncatingIfNeeded: Self.digest(text)) & (chains.count - 1)
+    }
 
     var isEnabled: Bool { capacity > 0 }
     var hasDiscarded: Bool { !discarded.isEmpty }
@@ -91,25 +103,21 @@ struct StatementCache {
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
     mutating func entry(for text: [UInt8], _ parameters: WireParameters) -> Entry {
         clock += 1
-        let key = Self.digest(text)
-        if let first = entries[key] {
-            // Mostly the only one.
-            var entry = first
-            while true {
-                if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
-                    entry.lastUse = clock
-                    return entry
-                }
-                guard let next = entry.next else { break }
-                entry = next
+        let chain = chain(of: text)
+        var candidate = chains[chain]
+        while let entry = candidate {
+            if parameters.has(types: entry.types), Self.isSame(entry.text, text) {
+                entry.lastUse = clock
+                return entry
             }
+            candidate = entry.next
         }
         if count >= capacity { discardOldest() }
         serial += 1
         let entry = Entry(
             name: prefix + String(serial), text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
-            next: entries[key])
-        entries[key] = entry
+            next: chains[chain])
+        chains[chain] = entry
         count += 1
         return entry
     }
@@ -131,7 +139,7 @@ struct StatementCache {
 
     /// The server has dropped them all.
     mutating func forgetAll() {
-        entries.removeAll()
+        for chain in chains.indices { chains[chain] = nil }
         discarded.removeAll()
         count = 0
     }
@@ -143,8 +151,8 @@ struct StatementCache {
 
     private mutating func discardOldest() {
         var oldest: Entry?
-        for first in entries.values {
-            var candidate: Entry? = first
+        for first in chains {
+            var candidate = first
             while let entry = candidate {
                 if oldest.map({ entry.lastUse < $0.lastUse }) ?? true { oldest = entry }
                 candidate = entry.next
@@ -154,7 +162,7 @@ struct StatementCache {
     }
 
     private func isKept(_ entry: Entry) -> Bool {
-        var candidate = entries[Self.digest(entry.text)]
+        var candidate = chains[chain(of: entry.text)]
         while let other = candidate {
             if other === entry { return true }
             candidate = other.next
@@ -163,10 +171,10 @@ struct StatementCache {
     }
 
     private mutating func unlink(_ entry: Entry) -> Bool {
-        let key = Self.digest(entry.text)
-        guard let first = entries[key] else { return false }
+        let chain = chain(of: entry.text)
+        guard let first = chains[chain] else { return false }
         if first === entry {
-            entries[key] = entry.next
+            chains[chain] = entry.next
         } else {
             var previous = first
             while let next = previous.next, next !== entry { previous = next }

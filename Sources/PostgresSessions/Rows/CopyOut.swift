@@ -158,7 +158,8 @@ extension SessionCore: CopySource {
     private func connectionInTransaction() async throws -> PhysicalConnection {
         if case .active = transaction, riders.isEmpty {
         } else {
-            _ = try await say(Statements("SELECT 1"), thenCommit: false)
+            var flight = Flight(statement: "SELECT 1")
+            _ = try await say(&flight, thenCommit: false)
         }
         guard let lease else { throw EngineError.connectionLost("the transaction has no connection") }
         return lease.connection

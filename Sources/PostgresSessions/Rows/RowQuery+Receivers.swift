@@ -3,75 +3,75 @@
 
 extension Session {
     /// Rows as they are, read by name or index.
-    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+    public func query(_ query: consuming SQLQuery) -> RowQuery<ResultRow> {
         RowQuery(runner: runner, query: query, decoding: .row)
     }
 
     /// Rows of one column.
-    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: runner, query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
-        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+        _ query: consuming SQLQuery, as type: (A, B, repeat each T).Type
     ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: runner, query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
-    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: Decodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: runner, query: query, decoding: .decodable)
     }
 }
 
 extension Connection {
     /// Rows as they are, read by name or index.
-    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+    public func query(_ query: consuming SQLQuery) -> RowQuery<ResultRow> {
         RowQuery(runner: .connection(core), query: query, decoding: .row)
     }
 
     /// Rows of one column.
-    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: .connection(core), query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
-        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+        _ query: consuming SQLQuery, as type: (A, B, repeat each T).Type
     ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: .connection(core), query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
-    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: Decodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: .connection(core), query: query, decoding: .decodable)
     }
 }
 
 extension Engine {
     /// Rows as they are, read by name or index.
-    public func query(_ query: SQLQuery) -> RowQuery<ResultRow> {
+    public func query(_ query: consuming SQLQuery) -> RowQuery<ResultRow> {
         RowQuery(runner: .engine(self), query: query, decoding: .row)
     }
 
     /// Rows of one column.
-    public func query<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: .engine(self), query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
-        _ query: SQLQuery, as type: (A, B, repeat each T).Type
+        _ query: consuming SQLQuery, as type: (A, B, repeat each T).Type
     ) -> RowQuery<(A, B, repeat each T)> {
         RowQuery(runner: .engine(self), query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
-    public func query<T: Decodable>(_ query: SQLQuery, as type: T.Type) -> RowQuery<T> {
+    public func query<T: Decodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: .engine(self), query: query, decoding: .decodable)
     }
 }

@@ -10,21 +10,21 @@ public struct RowQuery<T> {
     let decoding: RowDecoding<T>
 
     /// Every row, in the server's order. Where there are many, they are decoded as they come.
-    public func all() async throws -> sending [T] {
+    public consuming func all() async throws -> sending [T] {
         guard decoding.copiesValues else { return try decoding.rows(of: try await runner.run(query)) }
         let collector = RowCollector(decoding)
         return try collector.rows(andThoseOf: try await runner.run(query, into: collector))
     }
 
     /// The first row, or nil. Further rows are fetched and dropped: say LIMIT 1.
-    public func first() async throws -> sending T? {
+    public consuming func first() async throws -> sending T? {
         let result = try await runner.run(query)
         guard result.rowCount > 0 else { return try decoding.nothing(in: result) }
         return try decoding.value(of: result, row: 0)
     }
 
     /// The only row. Throws ``EngineError/unexpectedRowCount(_:)`` unless there is exactly one.
-    public func one() async throws -> sending T {
+    public consuming func one() async throws -> sending T {
         let result = try await runner.run(query)
         guard result.rowCount == 1 else {
             _ = try decoding.decoder(for: result)
@@ -35,7 +35,7 @@ public struct RowQuery<T> {
     }
 
     /// The only row, or nil when there is none. Throws ``EngineError/unexpectedRowCount(_:)`` when there are more.
-    public func oneOrNil() async throws -> sending T? {
+    public consuming func oneOrNil() async throws -> sending T? {
         let result = try await runner.run(query)
         guard result.rowCount > 0 else { return try decoding.nothing(in: result) }
         guard result.rowCount == 1 else {

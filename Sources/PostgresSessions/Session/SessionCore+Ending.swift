@@ -29,7 +29,8 @@ extension SessionCore {
         try claim(scope)
         let outcome: Result<WireResult, any Error>
         do {
-            outcome = .success(try await say(Statements(query), thenCommit: true).result.unsafelyUnwrapped)
+            var flight = Flight(statement: query)
+            outcome = .success(try await say(&flight, thenCommit: true).result.unsafelyUnwrapped)
             if frame.commit == nil { await leaveOuterOpen() }
             endScopes()
             noteOutcome(isCommitted: true)
@@ -62,15 +63,16 @@ extension SessionCore {
 
     @inline(__always)
     private func commitClaimed() async throws {
-        if case .active = transaction, frame.commit == nil {
+        let command = frame.commit
+        if command == nil, case .active = transaction {
             await leaveOuterOpen()
             return noteOutcome(isCommitted: true)
         }
-        try await finish(with: frame.commit ?? "COMMIT", tag: frame.commitTag)
+        try await finish(with: command ?? "COMMIT", tag: frame.commitTag)
     }
 
     @inline(__always)
-    private func finish(with command: SQLQuery, tag: String) async throws {
+    private func finish(with command: consuming SQLQuery, tag: StaticString) async throws {
         switch transaction {
         case .none, .pending:
             endTransaction()
@@ -86,8 +88,8 @@ extension SessionCore {
         let outcome: FlightOutcome
         do throws(WireError) {
             let limits = FlightLimits(isInterruptible: false)
-            let flight = Flight(leading: debts, statement: command, limits: limits, isOwn: true)
-            outcome = try await lease.connection.fly(flight)
+            outcome = try await lease.connection.fly(
+                Flight(leading: debts, statement: command, limits: limits, isOwn: true))
         } catch {
             guard isCommitFinal else { throw loseSavepoint(error) }
             let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
@@ -99,7 +101,7 @@ extension SessionCore {
         endTransaction()
         do {
             let result = try verdict(on: outcome, options).get()
-            guard result.commandTag == tag else {
+            guard result.isTagged(tag) else {
                 throw EngineError.transactionAborted("the server answered \(tag) with \(result.commandTag)")
             }
             noteOutcome(isCommitted: true)

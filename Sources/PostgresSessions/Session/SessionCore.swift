@@ -121,7 +121,8 @@ final class SessionCore: @unchecked Sendable {
         try query.validated()
         try claim(scope)
         defer { unclaim() }
-        return try await say(Statements(query, rows: rows), thenCommit: false).result.unsafelyUnwrapped
+        var flight = Flight(statement: query, rows: rows)
+        return try await say(&flight, thenCommit: false).result.unsafelyUnwrapped
     }
 
     /// Several statements in one flight, answered in order. If one is refused, those after it are not executed.
@@ -130,14 +131,16 @@ final class SessionCore: @unchecked Sendable {
         for query in queries { try query.validated() }
         try claim(scope)
         defer { unclaim() }
-        return try await say(Statements(first, further: Array(queries.dropFirst())), thenCommit: false).results
+        var flight = Flight(statement: first, further: Array(queries.dropFirst()))
+        return try await say(&flight, thenCommit: false).results
     }
 
     /// A statement, and more of a batch as they come.
     func run(_ first: SQLQuery, _ feed: StatementFeed, in scope: Int?) async throws {
         try claim(scope)
         defer { unclaim() }
-        _ = try await say(Statements(first, feed: feed), thenCommit: false)
+        var flight = Flight(statement: first, feed: feed)
+        _ = try await say(&flight, thenCommit: false)
     }
 
     /// Whether the next flight may have to be sent again, because it begins the transaction.
@@ -148,36 +151,20 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    /// What a flight says on the user's behalf.
-    struct Statements {
-        var first: SQLQuery
-        var further: [SQLQuery]
-        var feed: StatementFeed?
-        var isUnnamed: Bool
-        /// Where the first one's rows may go as they come.
-        var rows: (any RowSink)?
-
-        init(
-            _ first: SQLQuery, further: [SQLQuery] = [], feed: StatementFeed? = nil, isUnnamed: Bool = false,
-            rows: (any RowSink)? = nil
-        ) {
-            (self.first, self.further, self.feed) = (first, further, feed)
-            (self.isUnnamed, self.rows) = (isUnnamed, rows)
-        }
-    }
-
-    /// The claimed part of a statement. The outcome is free of failures.
-    func say(_ query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
+    /// The claimed part of a statement. The flight has the user's statements; what belongs to the transaction is put around
+    /// them here. The outcome is free of failures.
+    func say(_ flight: inout Flight, thenCommit: Bool) async throws -> FlightOutcome {
         if let ended = scopes.last, ended.isEnded {
             throw EngineError.invalidState("the transaction was ended inside its scope; leave the scope first")
         }
         try Task.checkCancellation()
         if let timeout, timeout <= .now {
-            throw EngineError.statementTimedOut("the scope's time was up before: \(query.first.text.excerpt)")
+            throw EngineError.statementTimedOut("the scope's time was up before: \(flight.statement.text.excerpt)")
         }
+        if mustLearnID && !flight.isUnnamed { flight.further.append(Self.transactionIDQuery) }
         switch transaction {
-        case .none, .pending: return try await open(with: query, thenCommit: thenCommit)
-        case .active: return try await goOn(with: query, thenCommit: thenCommit)
+        case .none, .pending: return try await open(with: &flight, thenCommit: thenCommit)
+        case .active: return try await goOn(with: &flight, thenCommit: thenCommit)
         case .failed(let state):
             throw EngineError.transactionAborted("a statement failed with \(state); roll back to go on")
         case .lost(let why): throw EngineError.transactionAborted("\(why); roll back to go on")
@@ -187,16 +174,18 @@ final class SessionCore: @unchecked Sendable {
     /// The opening flight: BEGIN, locals and the statement. Where its connection turns out to be dead, nothing can have
     /// been committed, so it is sent again on another one.
     @inline(__always)
-    private func open(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
+    private func open(with flight: inout Flight, thenCommit: Bool) async throws -> FlightOutcome {
         var deadline: PoolInstant?
         var replays = ReplayBudget()
         while true {
             let lease = try await borrow(until: &deadline)
             self.lease = lease
             hasSentCommit = thenCommit
-            let opening = opening
-            let flight = flight(opening, query, thenCommit, liveness: livenessTimeout(lease))
-            let outcome: FlightOutcome
+            flight.leading = opening
+            let opening = flight.leading.count
+            prepare(&flight, thenCommit: thenCommit)
+            flight.livenessTimeout = livenessTimeout(lease)
+            var outcome: FlightOutcome
             do throws(WireError) {
                 outcome = try await lease.connection.fly(flight)
             } catch {
@@ -209,7 +198,8 @@ final class SessionCore: @unchecked Sendable {
                 await rollBackQuietly()
                 continue
             }
-            return try conclude(outcome, of: flight, opening: opening.count)
+            try conclude(&outcome, of: flight, opening: opening)
+            return outcome
         }
     }
 
@@ -237,29 +227,26 @@ final class SessionCore: @unchecked Sendable {
     }
 
     @inline(__always)
-    private func goOn(with query: Statements, thenCommit: Bool) async throws -> FlightOutcome {
+    private func goOn(with flight: inout Flight, thenCommit: Bool) async throws -> FlightOutcome {
         guard let lease else { throw EngineError.invalidState("the transaction has no connection") }
         hasSentCommit = thenCommit
-        let flight = flight([], query, thenCommit, liveness: nil)
-        let outcome: FlightOutcome
+        prepare(&flight, thenCommit: thenCommit)
+        var outcome: FlightOutcome
         do throws(WireError) {
             outcome = try await lease.connection.fly(flight)
         } catch {
             giveBackBroken()
             throw fail(error, thenCommit: thenCommit)
         }
-        return try conclude(outcome, of: flight, opening: 0)
+        try conclude(&outcome, of: flight, opening: 0)
+        return outcome
     }
 
-    private func flight(_ opening: [SQLQuery], _ query: Statements, _ thenCommit: Bool, liveness: Duration?) -> Flight {
-        var leading = opening
-        for rider in riders { leading.append(rider.command) }
-        return Flight(
-            leading: leading, statement: query.first,
-            further: mustLearnID && !query.isUnnamed ? query.further + [Self.transactionIDQuery] : query.further,
-            feed: query.feed, trailing: thenCommit ? frame.commit : nil, limits: statementLimits,
-            isUnnamed: query.isUnnamed,
-            livenessTimeout: liveness, rows: query.rows)
+    /// Puts around the statements what the transaction needs, now that its frame is known.
+    private func prepare(_ flight: inout Flight, thenCommit: Bool) {
+        for rider in riders { flight.leading.append(rider.command) }
+        if thenCommit { flight.trailing = frame.commit }
+        flight.limits = statementLimits
     }
 
     /// While the transaction's id is wanted and not known, a question for it rides behind each statement: by the time of COMMIT,
@@ -280,10 +267,8 @@ final class SessionCore: @unchecked Sendable {
 
     // MARK: What a flight leaves behind
 
-    /// Brings the session's state up to the server's, then returns the outcome or throws its failure.
-    @discardableResult
-    func conclude(_ found: FlightOutcome, of flight: Flight, opening: Int) throws -> FlightOutcome {
-        var outcome = found
+    /// Brings the session's state up to the server's, and throws the outcome's failure.
+    func conclude(_ outcome: inout FlightOutcome, of flight: Flight, opening: Int) throws {
         noteRiders(outcome, leading: opening)
         if mustLearnID && !flight.isUnnamed && outcome.hasCompletedStatements(of: flight) {
             transactionID = outcome.takeLastFurther()?.firstText.flatMap { UInt64($0) }
@@ -298,11 +283,10 @@ final class SessionCore: @unchecked Sendable {
         case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
         default: endTransaction()  // a statement, or COMMIT, ended it
         }
-        if outcome.failure == nil, flight.trailing != nil, outcome.trailing?.commandTag != expectedTag {
+        if flight.trailing != nil, outcome.failure == nil, outcome.trailing?.isTagged(expectedTag) != true {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
         }
         _ = try verdict(on: outcome, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
-        return outcome
     }
 
     /// Whether the server's refusal to write is news.

@@ -35,8 +35,8 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
         let cursor = SessionCursor(core, closesSession: closesSession)
         do {
             let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
-            let statements = SessionCore.Statements(declare, further: [cursor.fetch], isUnnamed: true)
-            let outcome = try await core.say(statements, thenCommit: false)
+            var flight = Flight(statement: declare, further: [cursor.fetch], isUnnamed: true)
+            let outcome = try await core.say(&flight, thenCommit: false)
             cursor.fetched = outcome.further.first
             return cursor
         } catch {
@@ -70,11 +70,12 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     private func land() async throws -> WireResult? {
         try Task.checkCancellation()
         let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
-        let outcome = try await attempt { connection throws(WireError) in
+        var outcome = try await attempt { connection throws(WireError) in
             if let outcome = try await connection.land() { return outcome }
             return try await connection.fly(flight)
         }
-        return try core.conclude(outcome, of: flight, opening: 0).result
+        try core.conclude(&outcome, of: flight, opening: 0)
+        return outcome.result
     }
 
     private func attempt<R>(

@@ -40,7 +40,7 @@ enum TransactionFrame {
         }
     }
 
-    var commitTag: String { savepoint == nil ? "COMMIT" : "RELEASE" }
+    var commitTag: StaticString { savepoint == nil ? "COMMIT" : "RELEASE" }
 
     /// COMMIT is its end, after which nothing can undo it.
     var isWhole: Bool {

@@ -58,13 +58,11 @@ final class EventLoop: @unchecked Sendable {
     /// The loop whose thread this is, if any.
     static let current = ThreadLocalLoop()
 
-    func enqueue(_ job: UnownedJob) {
-        if EventLoop.current.get() === self {
-            ready.append(job)
-        } else {
-            post { $0.inbox.append(job) }
-        }
-    }
+    /// From this loop's thread.
+    func enqueueHere(_ job: UnownedJob) { ready.append(job) }
+
+    /// From elsewhere.
+    func enqueue(_ job: UnownedJob) { post { $0.inbox.append(job) } }
 
     /// Sends a connection's flight, soon: after the jobs that are ready to run, so that they run in one go, instead of each
     /// being interrupted by the server that its flight wakes. Where jobs have lately taken long, at once. Only from this

@@ -32,7 +32,8 @@ package final class EventLoops: TaskExecutor {
     }
 
     package func enqueue(_ job: consuming ExecutorJob) {
-        (EventLoop.current.get() ?? deal(nextForJob)).enqueue(UnownedJob(job))
+        let job = UnownedJob(job)
+        if let here = EventLoop.current.get() { here.enqueueHere(job) } else { deal(nextForJob).enqueue(job) }
     }
 
     /// Runs `action` on a loop's thread at `deadline`; it must not block.
