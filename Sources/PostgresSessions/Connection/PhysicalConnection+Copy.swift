@@ -54,13 +54,13 @@ extension PhysicalConnection {
         }
     }
 
-    /// The types of a table's columns, a domain's being those of its base.
+    /// The types of the named columns, or of all that take values; a domain's is that of its base.
     private func copyColumns(
         of table: String, _ names: [String], _ limits: FlightLimits
     ) async throws -> [CopyEncoder.Column] {
         let target = try Self.name { () throws(SQLValueError) in try SQLIdentifier.qualified(table) }
         let query: SQLQuery = """
-            SELECT a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END::int8
+            SELECT a.attname, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END::int8, a.attgenerated <> ''
             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
             WHERE a.attrelid = \(target)::text::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
             """
@@ -68,8 +68,9 @@ extension PhysicalConnection {
             try await fly(Flight(statement: query, limits: limits, isOwn: true))
         }
         let result = try verdict(on: outcome, SessionOptions()).get()
-        let rows = try RowDecoding<(String, Int)>.tuple().rows(of: result)
-        guard !names.isEmpty else { return rows.map { .init(name: $0.0, type: UInt32($0.1)) } }
+        let rows = try RowDecoding<(String, Int, Bool)>.tuple().rows(of: result)
+        // Nobody writes into what is generated, and COPY without a list of columns leaves it out too.
+        guard !names.isEmpty else { return rows.filter { !$0.2 }.map { .init(name: $0.0, type: UInt32($0.1)) } }
         return try names.map { name in
             guard let row = rows.first(where: { $0.0 == name }) else {
                 throw EngineError.encoding("the table \(table) has no column \"\(name)\"")
