@@ -48,6 +48,11 @@ import Testing
         #expect(q.text == "SELECT * FROM \"a\"\"b; --\" WHERE true")
     }
 
+    @Test func `quotes identifiers by bytes, as the server reads them`() {
+        let q: SQLQuery = "SELECT \(identifier: "a\"\u{301}; --")"
+        #expect(q.text.utf8.elementsEqual("SELECT \"a\"\"\u{301}; --\"".utf8))
+    }
+
     @Test func `binds nil as a NULL of its type`() {
         let q: SQLQuery = "SELECT \(String?.none), \(Optional(7)), \(Int?.none)"
         #expect(q.parameters.parameters.map(\.length) == [-1, 8, -1])

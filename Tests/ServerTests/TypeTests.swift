@@ -117,7 +117,12 @@ private let words: [TypeCase] = [
                     }.joined())!
             }),
     TypeCase("uuid", ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]),
-    TypeCase("hstore", [SQLHStore([:]), SQLHStore(["a": "b\"\\", "cd": nil, "": "x"])]),
+    TypeCase(
+        "hstore",
+        [
+            SQLHStore([:]), SQLHStore(["a": "b\"\\", "cd": nil, "": "x"]),
+            SQLHStore(["\"\u{301}=>1,\"x": "\\\u{301}"]),
+        ]),
     TypeCase("positive", arrays: false, [1, Int32.max]), TypeCase("short", ["abc"]),
 ]
 
@@ -173,7 +178,8 @@ private let shapes: [TypeCase] = [
         multiranges(
             SQLDate(daysSince2000: 1), SQLDate(daysSince2000: 2), SQLDate(daysSince2000: 5), SQLDate(daysSince2000: 6))),
     TypeCase("tstzmultirange", multiranges(moments[2], moments[2] + 1, moments[2] + 2, moments[2] + 3)),
-    TypeCase("tsvector", ["", "'cat':3 'fat':2,4B", "'a' 'it''s':1A"]), TypeCase("pg_lsn", ["0/0", "16/B374D848"]),
+    TypeCase("tsvector", ["", "'cat':3 'fat':2,4B", "'a' 'it''s':1A", "'''\u{301}x'"]),
+    TypeCase("pg_lsn", ["0/0", "16/B374D848"]),
     TypeCase("tid", ["(0,1)", "(4294967295,65535)"]), TypeCase("jsonpath", ["$.\"a\"[*]"]),
     TypeCase("int2vector", arrays: false, ["1 2 3"]),
     TypeCase("address", ["(\"a b\",3)", "(a\u{A0}b,)", "(,)", "(\"x\"\"y\",)"]),

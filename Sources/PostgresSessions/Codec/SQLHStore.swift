@@ -46,6 +46,6 @@ public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
     }
 
     private static func quoted(_ text: String) -> String {
-        "\"" + String(text.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }) + "\""
+        "\"" + text.escaping("\"\\", with: { _ in UInt8(ascii: "\\") }) + "\""
     }
 }

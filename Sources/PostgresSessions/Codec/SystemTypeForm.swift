@@ -78,14 +78,14 @@ enum SystemTypeForm {
         var parts: [String] = []
         for _ in 0..<count {
             let text = try reader.terminatedText()
-            let escaped = text.flatMap { $0 == "'" || $0 == "\\" ? [$0, $0] : [$0] }
+            let escaped = text.escaping("'\\", with: { $0 })
             var positions: [String] = []
             for _ in 0..<(try reader.integer(UInt16.self)) {
                 let position = try reader.integer(UInt16.self)
                 positions.append(String(position & 0x3FFF) + ["", "C", "B", "A"][Int(position >> 14)])
             }
             parts.append(
-                "'" + String(escaped) + "'" + (positions.isEmpty ? "" : ":" + positions.joined(separator: ",")))
+                "'" + escaped + "'" + (positions.isEmpty ? "" : ":" + positions.joined(separator: ",")))
         }
         guard reader.remaining == 0 else { throw SQLValueError("a tsvector with \(reader.remaining) bytes too many") }
         return parts.joined(separator: " ")

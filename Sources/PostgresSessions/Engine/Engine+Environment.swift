@@ -33,8 +33,7 @@ extension Engine {
         ]
         return keywords.compactMap { name, keyword in
             environment[name].map { value in
-                let escaped = value.flatMap { $0 == "'" || $0 == "\\" ? "\\\($0)" : "\($0)" }
-                return "\(keyword)='\(String(escaped))'"
+                "\(keyword)='\(value.escaping("'\\", with: { _ in UInt8(ascii: "\\") }))'"
             }
         }.joined(separator: " ")
     }

@@ -61,9 +61,7 @@ extension SQLQuery {
         guard !text.isEmpty, text.utf8.count < 200, !text.utf8.contains(0) else {
             throw .encoding("\(what) must have 1 to 199 bytes and no NUL")
         }
-        let quoted = text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
-        let isPlain = !quoted.contains("\\")
-        let escaped = quoted.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
-        return SQLQuery(unsafeRaw: isPlain ? "'\(quoted)'" : "E'\(escaped)'")
+        let prefix = text.utf8.contains(UInt8(ascii: "\\")) ? "E" : ""
+        return SQLQuery(unsafeRaw: "\(prefix)'\(text.escaping("'\\", with: { $0 }))'")
     }
 }

@@ -4,8 +4,7 @@ enum SQLIdentifier {
     static func quoted(_ name: String) throws(SQLValueError) -> String {
         guard !name.isEmpty else { throw SQLValueError("an identifier: it is empty") }
         guard !name.containsNUL else { throw SQLValueError("an identifier: it contains a NUL character") }
-        guard name.utf8.contains(UInt8(ascii: "\"")) else { return "\"\(name)\"" }
-        return "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        return "\"" + name.escaping("\"", with: { $0 }) + "\""
     }
 
     /// The name as PostgreSQL's `quote_ident` prints it: in quotes only where it would be misread without.
@@ -44,4 +43,20 @@ enum SQLIdentifier {
         window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot
         xmlserialize xmltable
         """.split { $0 == " " || $0 == "\n" }.map(String.init))
+}
+
+extension StringProtocol {
+    /// The text with an escape before each of the special characters, which are ASCII.
+    ///
+    /// By bytes, as the server reads it: a quote and the accent behind it are one `Character`, which is no quote.
+    func escaping(_ special: String, with escape: (UInt8) -> UInt8) -> String {
+        guard utf8.contains(where: special.utf8.contains) else { return String(self) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(utf8.count + 8)
+        for byte in utf8 {
+            if special.utf8.contains(byte) { bytes.append(escape(byte)) }
+            bytes.append(byte)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }
