@@ -104,7 +104,7 @@ final class ConnectionCore: @unchecked Sendable {
     func openCursor(_ query: SQLQuery) async throws -> any RowCursor { WholeResult(try await run(query)) }
 
     func copyIn(
-        _ table: String, _ columns: [String], _ kinds: [CopyEncoder.Kind],
+        _ table: String, _ columns: [String], _ source: CopyInSource,
         _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
         try claim()
@@ -112,7 +112,7 @@ final class ConnectionCore: @unchecked Sendable {
         let connection = try usable()
         defer { isLost = isLost || connection.wire.isBroken }
         do {
-            return try await connection.copyIn(table, columns, kinds, copyLimits, fill)
+            return try await connection.copyIn(table, columns, source, copyLimits, fill)
         } catch let error as ServerError {
             if let home { home.engine.note(error, on: home.lease, mayWrite: options.accessMode != .readOnly) }
             throw error
@@ -120,11 +120,11 @@ final class ConnectionCore: @unchecked Sendable {
     }
 
     /// Holds the claim until the rows have been read or dropped.
-    func beginCopyOut(_ query: SQLQuery) async throws -> RowColumns {
+    func beginCopyOut(_ query: SQLQuery, as format: CopyFormat = .binary) async throws -> RowColumns {
         try query.validated()
         try claim()
         do {
-            return try await usable().beginCopyOut(query, copyLimits)
+            return try await usable().beginCopyOut(query, format, copyLimits)
         } catch {
             endCopyOut(isComplete: false)
             throw error

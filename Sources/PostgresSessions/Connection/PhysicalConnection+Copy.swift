@@ -8,16 +8,22 @@ extension PhysicalConnection {
     ///
     /// Where `fill` throws, or the task is cancelled, the COPY fails on the server, and nothing of it stays.
     func copyIn(
-        _ table: String, _ names: [String], _ kinds: [CopyEncoder.Kind], _ limits: FlightLimits,
+        _ table: String, _ names: [String], _ source: CopyInSource, _ limits: FlightLimits,
         _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
-        let columns = try await copyColumns(of: table, names, limits)
-        var encoder = CopyEncoder(columns, for: kinds)
+        var encoder: CopyEncoder
+        var (names, options) = (names, "")
+        switch source {
+        case .values(let kinds):
+            encoder = CopyEncoder(try await copyColumns(of: table, names, limits), for: kinds)
+            (names, options) = (encoder.columns.map(\.name), "FORMAT \(encoder.format)")
+        case .bytes(let format): (encoder, options) = (CopyEncoder(), try format.options())
+        }
         let target = try Self.name { () throws(SQLValueError) in try SQLIdentifier.qualified(table) }
-        let list = try columns.map { column in
-            try Self.name { () throws(SQLValueError) in try SQLIdentifier.quoted(column.name) }
+        let list = try names.map { name in
+            try Self.name { () throws(SQLValueError) in try SQLIdentifier.quoted(name) }
         }.joined(separator: ", ")
-        let text = "COPY \(target) (\(list)) FROM STDIN (FORMAT \(encoder.format))"
+        let text = "COPY \(target)\(list.isEmpty ? "" : " (\(list))") FROM STDIN (\(options))"
         try await beginCopy(text, limits)
         let failure = await send(&encoder, limits, fill)
         let ending = failure == nil ? limits : Self.endingLimits
@@ -83,10 +89,11 @@ extension PhysicalConnection {
 
     /// Starts COPY (query) TO STDOUT and returns what its columns are. In a transaction a savepoint protects it from an
     /// early end, which must cancel the COPY on the server.
-    func beginCopyOut(_ query: SQLQuery, _ limits: FlightLimits) async throws -> RowColumns {
+    func beginCopyOut(_ query: SQLQuery, _ format: CopyFormat, _ limits: FlightLimits) async throws -> RowColumns {
         guard query.parameters.count == 0 else {
             throw EngineError.encoding("COPY takes no parameters: use stream(), or write the values into the query")
         }
+        let options = try format.options()
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
         let isInTransaction = wire.transactionStatus == .inTransaction
         let outcome = try await attempt { () throws(WireError) in
@@ -96,7 +103,7 @@ extension PhysicalConnection {
                     isUnnamed: true))
         }
         let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get())
-        try await beginCopy("COPY (\(query.text)) TO STDOUT (FORMAT binary)", limits)
+        try await beginCopy("COPY (\(query.text)) TO STDOUT (\(options))", limits)
         copySavepoint = isInTransaction
         return columns
     }

@@ -87,8 +87,17 @@ extension ServerError: CustomStringConvertible {
             .compactMap { name, value in value.map { "\(name) \($0)" } }
         if !place.isEmpty { text += " (\(place.joined(separator: ", ")))" }
         if let position { text += " at character \(position)" }
+        if let copyPlace { text += " at \(copyPlace)" }
         if let query { text += " in: \(query.excerpt)" }
         return text
+    }
+}
+
+extension ServerError {
+    /// `COPY items, line 3, column price`: which row a COPY was refused for, without its value, which the context may quote.
+    private var copyPlace: Substring? {
+        guard let line = context?.split(separator: "\n").first(where: { $0.hasPrefix("COPY ") }) else { return nil }
+        return line.firstRange(of: ": \"").map { line[..<$0.lowerBound] } ?? line
     }
 }
 

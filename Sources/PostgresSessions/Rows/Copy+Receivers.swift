@@ -38,7 +38,7 @@ extension Session {
     ) async throws -> Int where Rows.Element == W.Row {
         let writer = W()
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
+        return try await core.copyIn(table, columns, .values(W.kinds), in: scope) { encoder in
             try encoder.fill(from: &rows, writer)
         }
         .rowsAffected
@@ -49,7 +49,7 @@ extension Session {
     ) async throws -> Int where Rows.Element == W.Row {
         let writer = W()
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns, W.kinds, in: scope) { encoder in
+        return try await core.copyIn(table, columns, .values(W.kinds), in: scope) { encoder in
             try await encoder.fill(from: &rows, writer)
         }.rowsAffected
     }
@@ -109,8 +109,10 @@ extension Connection {
     ) async throws -> Int where Rows.Element == W.Row {
         let writer = W()
         var rows = rows.makeIterator()
-        return try await core.copyIn(table, columns, W.kinds) { encoder in try encoder.fill(from: &rows, writer) }
-            .rowsAffected
+        return try await core.copyIn(table, columns, .values(W.kinds)) { encoder in
+            try encoder.fill(from: &rows, writer)
+        }
+        .rowsAffected
     }
 
     private func feed<Rows: AsyncSequence, W: RowWriter>(
@@ -118,8 +120,10 @@ extension Connection {
     ) async throws -> Int where Rows.Element == W.Row {
         let writer = W()
         var rows = rows.makeAsyncIterator()
-        return try await core.copyIn(table, columns, W.kinds) { encoder in try await encoder.fill(from: &rows, writer) }
-            .rowsAffected
+        return try await core.copyIn(table, columns, .values(W.kinds)) { encoder in
+            try await encoder.fill(from: &rows, writer)
+        }
+        .rowsAffected
     }
 
     /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and

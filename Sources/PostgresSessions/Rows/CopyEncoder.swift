@@ -24,6 +24,8 @@ struct CopyEncoder {
     /// How each column's values get into it.
     private let fits: [CopyFit]
     let format: SQLFormat
+    /// What is sent is in its form already.
+    private let isRaw: Bool
     private(set) var buffer = SQLEncodingBuffer()
     /// One value on its way to text.
     private var value = SQLEncodingBuffer()
@@ -36,9 +38,20 @@ struct CopyEncoder {
 
     init(_ columns: [Column], for kinds: [Kind]) {
         self.columns = columns
+        isRaw = false
         fits = zip(kinds, columns).map { CopyFit($0, into: $1.type) }
         format = fits.contains(.text) ? .text : .binary
         if format == .binary { buffer.bytes = Self.header }
+    }
+
+    /// For bytes that need no encoding.
+    init() { (columns, fits, format, isRaw) = ([], [], .text, true) }
+
+    mutating func append(_ bytes: some Sequence<UInt8>) throws {
+        buffer.bytes.append(contentsOf: bytes)
+        guard buffer.count <= SQLQuery.maximumSize else {
+            throw EngineError.encoding("a piece of COPY's is larger than 1 GiB")
+        }
     }
 
     /// About what one write hands over.
@@ -52,6 +65,7 @@ struct CopyEncoder {
     }
 
     mutating func finish() {
+        guard !isRaw else { return }
         switch format {
         case .binary: buffer.append(bigEndian: Int16(-1))
         case .text: if row > 0 { buffer.bytes.append(UInt8(ascii: "\n")) }

@@ -115,7 +115,7 @@ extension SessionCore: CopySource {
     var copyLimits: FlightLimits { statementLimits }
 
     func copyIn(
-        _ table: String, _ columns: [String], _ kinds: [CopyEncoder.Kind], in scope: Int?,
+        _ table: String, _ columns: [String], _ source: CopyInSource, in scope: Int?,
         _ fill: (inout CopyEncoder) async throws -> Bool
     ) async throws -> CommandResult {
         try claim(scope)
@@ -123,7 +123,7 @@ extension SessionCore: CopySource {
         let connection = try await connectionInTransaction()
         defer { noteTransaction() }
         do {
-            return try await connection.copyIn(table, columns, kinds, statementLimits, fill)
+            return try await connection.copyIn(table, columns, source, statementLimits, fill)
         } catch let error as ServerError {
             if let lease { engine.note(error, on: lease, mayWrite: mayWrite) }
             throw error
@@ -131,12 +131,12 @@ extension SessionCore: CopySource {
     }
 
     /// Holds the claim until the rows have been read or dropped.
-    func beginCopyOut(_ query: SQLQuery, in scope: Int?) async throws -> RowColumns {
+    func beginCopyOut(_ query: SQLQuery, as format: CopyFormat = .binary, in scope: Int?) async throws -> RowColumns {
         try query.validated()
         try claim(scope)
         do {
             let connection = try await connectionInTransaction()
-            return try await connection.beginCopyOut(query, statementLimits)
+            return try await connection.beginCopyOut(query, format, statementLimits)
         } catch {
             noteTransaction()
             unclaim()
