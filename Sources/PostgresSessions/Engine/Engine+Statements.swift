@@ -55,6 +55,8 @@ extension Engine {
 
     /// A session of its own, which ends with the stream.
     func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+        try query.validated()
+        guard query.canBeACursor else { return WholeResult(try await run(query)) }
         let core = SessionCore(self, nil, nil, Origin(file: #fileID, line: #line))
         do {
             return try await SessionCursor.open(query, on: core, in: nil, closesSession: true)

@@ -49,21 +49,39 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     private var fetch: SQLQuery { "FETCH FORWARD \(unsafeRaw: String(chunk)) FROM session_stream" }
 
     func next() async throws -> WireResult? {
-        guard isOpen, !isExhausted else { return nil }
+        guard isOpen else { return nil }
+        guard !isExhausted else { return try await complete() }
         let began = Monotonic.now
         if fetched == nil { fetched = try await land() }
         guard let result = fetched.take() else { return nil }
         if result.rowCount < chunk {
             isExhausted = true
         } else {
+            let isSlow = began.duration(to: .now) >= Self.prefetchLimit
             let rowBytes = max(1, result.memorySize / max(1, result.rowCount))
-            chunk = min(max(Self.chunkBytes / rowBytes, 1), 4 * chunk, 8192)
+            // Rows that come slowly are not kept from their reader until there are more of them.
+            chunk = min(max(Self.chunkBytes / rowBytes, 1), isSlow ? chunk : 4 * chunk, 8192)
             let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
-            if began.duration(to: .now) < Self.prefetchLimit {
+            if !isSlow {
                 try await attempt { connection throws(WireError) in try await connection.launch(flight) }
             }
         }
-        return result.rowCount > 0 ? result : nil
+        return result.rowCount > 0 ? result : try await complete()
+    }
+
+    /// There are no more rows: what the query did besides is committed before its reader goes on.
+    private func complete() async throws -> WireResult? {
+        guard closesSession else { return nil }
+        isOpen = false
+        core.unclaim()
+        do {
+            if case .active = core.transaction { try await core.commit(in: nil) }
+        } catch {
+            await core.close()
+            throw error
+        }
+        await core.close()
+        return nil
     }
 
     /// The chunk that is under way, or one that is asked for now.
@@ -111,11 +129,48 @@ final class WholeResult: RowCursor, @unchecked Sendable {
 }
 
 extension SQLQuery {
-    /// Whether DECLARE CURSOR takes it: a query that changes nothing.
+    /// Whether DECLARE CURSOR takes it: a query that changes nothing. What changes something begins with another word, or with WITH.
     var canBeACursor: Bool {
-        let text = text.lowercased()
-        let first = text.drop { $0.isWhitespace || $0 == "(" }.prefix { $0.isLetter }
-        return ["select", "with", "values", "table"].contains(first) && !text.contains("returning")
-            && !text.contains("into ")
+        let words = text.lowercased().withoutLeadingComments.split { !($0.isLetter || $0 == "_") }
+        guard words.first == "with" else { return ["select", "values", "table"].contains(words.first) }
+        return !words.contains { ["insert", "update", "delete", "merge"].contains($0) }
+    }
+}
+
+extension String {
+    /// From the first word on: without the spaces, parentheses and comments before it.
+    fileprivate var withoutLeadingComments: Substring {
+        var rest = self[...]
+        while true {
+            rest = rest.drop { $0.isWhitespace || $0 == "(" }
+            if rest.hasPrefix("--") {
+                rest = rest.drop { !$0.isNewline }
+            } else if rest.hasPrefix("/*") {
+                rest = rest.afterComment
+            } else {
+                return rest
+            }
+        }
+    }
+}
+
+extension Substring {
+    /// Behind the comment that it begins with; comments nest.
+    fileprivate var afterComment: Substring {
+        var rest = self
+        var depth = 0
+        while !rest.isEmpty {
+            if rest.hasPrefix("/*") {
+                depth += 1
+                rest = rest.dropFirst(2)
+            } else if rest.hasPrefix("*/") {
+                depth -= 1
+                rest = rest.dropFirst(2)
+                if depth == 0 { break }
+            } else {
+                rest = rest.dropFirst()
+            }
+        }
+        return rest
     }
 }
