@@ -1,6 +1,8 @@
 /// Walks a binary array element by element; every length is checked before it is believed.
 struct BinaryArrayReader {
     let dimensions: [Int]
+    /// The first index of each dimension; empty where all are 1, as nearly always.
+    let lowerBounds: [Int]
     private let elementType: SQLType
     private var reader: ByteReader
 
@@ -13,10 +15,14 @@ struct BinaryArrayReader {
         _ = try reader.integer(Int32.self)  // whether there are NULLs: each element says so itself
         elementType = SQLType(rawValue: try reader.integer(UInt32.self))
         var dimensions: [Int] = []
+        var lowerBounds: [Int] = []
         var elements = 1
         for _ in 0..<count {
             let length = Int(try reader.integer(Int32.self))
-            _ = try reader.integer(Int32.self)  // the lower bound; Swift's arrays begin at 0
+            let bound = Int(try reader.integer(Int32.self))
+            if bound != 1 || !lowerBounds.isEmpty {
+                lowerBounds += Array(repeating: 1, count: dimensions.count - lowerBounds.count) + [bound]
+            }
             guard length >= 0 else { throw SQLValueError("an array of \(length) elements") }
             let (product, overflow) = elements.multipliedReportingOverflow(by: length)
             guard !overflow else { throw SQLValueError("an array of too many elements") }
@@ -31,6 +37,7 @@ struct BinaryArrayReader {
             throw SQLValueError("an array with an empty dimension")
         }
         self.dimensions = dimensions
+        self.lowerBounds = lowerBounds
     }
 
     var isEmpty: Bool { dimensions.isEmpty }

@@ -87,14 +87,18 @@ final class CellDecoder: Decoder {
         return try throughJSON().container(keyedBy: type)
     }
 
-    func unkeyedContainer() throws -> any UnkeyedDecodingContainer { try throughJSON().unkeyedContainer() }
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        if let cell = try cell(), ArrayContainer.mayBe(cell) { return try ArrayContainer(cell, self) }
+        return try throughJSON().unkeyedContainer()
+    }
 
     func singleValueContainer() throws -> any SingleValueDecodingContainer { self }
 
     private func throughJSON() throws -> any Decoder {
         guard let cell = try cell() else { throw SQLValueError("the value is NULL") }
         guard cell.isJSON else {
-            throw SQLValueError("\(cell.type) has no parts to decode; only json, jsonb and composite types have")
+            throw SQLValueError(
+                "\(cell.type) has no parts to decode; only json, jsonb, arrays and composite types have")
         }
         return try Self.decodeJSON(JSONParts.self, from: cell).decoder
     }

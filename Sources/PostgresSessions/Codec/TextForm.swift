@@ -67,7 +67,9 @@ enum TextForm {
         let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
         let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter, depth)
         try reader.finish()
-        return text
+        guard !reader.lowerBounds.isEmpty else { return text }
+        let bounds = zip(reader.lowerBounds, reader.dimensions).map { "[\($0):\($0 + $1 - 1)]" }
+        return bounds.joined() + "=" + text
     }
 
     private static func level(

@@ -29,7 +29,7 @@ struct ContainerSlot {
 
     @inline(never)
     func resolve(bits: UInt8, _ name: String) -> Int {
-        let column = cells.columns.index(forKey: name) ?? -1
+        let column = columns.takeUnretainedValue().column(forKey: name) ?? -1
         byBits[Int(bits)] = Int32(column)
         return column
     }
@@ -37,7 +37,7 @@ struct ContainerSlot {
     @inline(never)
     mutating func column(named name: String) -> Int {
         if let known = byName[name] { return known }
-        let column = cells.columns.index(forKey: name) ?? -1
+        let column = columns.takeUnretainedValue().column(forKey: name) ?? -1
         byName[name] = column
         return column
     }

@@ -6,7 +6,7 @@ final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
     private let decoder: StructDecoder
 
     override init(_ cells: RowCells) {
-        decoder = StructDecoder(ColumnReader(cells))
+        decoder = StructDecoder(ColumnReader(cells, of: T.self as? any Table.Type))
         super.init(cells)
     }
 
@@ -93,19 +93,29 @@ final class ColumnReader {
     /// One for each column.
     private let ways: UnsafeMutablePointer<Way>
 
+    /// Where rows become a table's type, it says how its columns are called.
+    private let table: (any Table.Type)?
+
     private struct Way {
         var type: ObjectIdentifier
         var sql: (any SQLDecodable.Type)?
     }
 
-    init(_ owner: RowCells) {
+    init(_ owner: RowCells, of table: (any Table.Type)?) {
         self.owner = owner
+        self.table = table
         cells = owner.reader
         ways = .allocate(capacity: owner.columns.count)
         ways.initialize(repeating: Way(type: ObjectIdentifier(Never.self)), count: owner.columns.count)
     }
 
     deinit { ways.deallocate() }
+
+    /// The column of a coding key; nil when there is none.
+    func column(forKey key: String) -> Int? {
+        if let table, let column = owner.columns.index(of: table.columnName(forKey: key)) { return column }
+        return owner.columns.index(forKey: key)
+    }
 
     /// json and jsonb are decoded by their content, unless text or bytes are wanted; what has a codec, by its codec; the
     /// rest as a single value (enums with raw values are that).
