@@ -4,11 +4,11 @@ import Testing
 
 private let password = "hunter2-secret"
 
-/// What anybody could see of an error: its description, its debug description, and its dump.
-private func everything(_ error: any Error) -> String {
+/// What anybody could see of an error or a value: its description, its debug description, and its dump.
+private func everything(_ value: Any) -> String {
     var dumped = ""
-    dump(error, to: &dumped)
-    return "\(error) \(String(reflecting: error)) \(dumped)"
+    dump(value, to: &dumped)
+    return "\(value) \(String(reflecting: value)) \(dumped)"
 }
 
 /// Within so much time, however the body ends.
@@ -41,6 +41,11 @@ private func expectWhole(_ engine: Engine, sourceLocation: SourceLocation = #_so
         ("postgresql://app:\(password)@localhost/shop?no_such_keyword=1", "no_such_keyword"),
         ("host=localhost password=\(password) no_such_keyword=1", "no_such_keyword"),
         ("postgresql://app:\(password)@localhost/\0", "NUL"),
+        ("postgresql://app:\(password)/x@localhost/shop", "port"),
+        ("postgresql://app:p@\(password)@localhost/shop", "host"),
+        ("postgresql+asyncpg://app:\(password)@localhost/shop?ssl=require", "scheme"),
+        ("jdbc:postgresql://app:\(password)@localhost/shop?ssl=require", "scheme"),
+        ("server=localhost;password=\(password) x=1", "server"),
     ])
     func `that libpq does not understand is refused at once, by name`(url: String, named: String) throws {
         let error = #expect(throws: EngineError.self) { try Engine(url: url) }
@@ -77,6 +82,16 @@ private func expectWhole(_ engine: Engine, sourceLocation: SourceLocation = #_so
     @Test func `is nowhere in what an engine shows of itself`() throws {
         let engine = try Engine(url: "postgresql://app:\(password)@localhost/shop")
         #expect(!"\(engine) \(engine.statistics)".contains("hunter2"))
+        #expect(!everything(engine).contains("hunter2"))
+        #expect(!everything(engine.configuration).contains("hunter2"))
+        #expect("\(engine.configuration)".contains("host=localhost"))
+    }
+
+    @Test func `is nowhere in what a session shows of itself`() async throws {
+        let engine = try Engine(url: "postgresql://app:\(password)@localhost/shop")
+        let session = engine.makeSession()
+        #expect(!everything(session).contains("hunter2"))
+        await session.close()
     }
 }
 

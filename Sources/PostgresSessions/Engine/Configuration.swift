@@ -1,4 +1,5 @@
 public import Logging
+internal import PostgresWire
 
 extension Engine {
     /// Everything an engine can be told. The defaults are what a service wants that says nothing.
@@ -35,4 +36,20 @@ extension Engine {
             self.logger = logger
         }
     }
+}
+
+extension Engine.Configuration: CustomStringConvertible, CustomReflectable {
+    /// Where to, as whom, and the pool's options; never the URL, which may hold a password.
+    public var description: String { "Engine.Configuration(\(target), \(pool))" }
+
+    public var customMirror: Mirror {
+        Mirror(
+            self,
+            children: [
+                "target": target, "pool": pool, "session": session, "statementCacheSize": statementCacheSize,
+                "observers": observers.count, "hasCredentials": credentials != nil,
+            ], displayStyle: .struct)
+    }
+
+    private var target: String { (try? ConnectionParameters(parsing: url)).map { "\($0)" } ?? "a malformed URL" }
 }

@@ -8,6 +8,12 @@ package struct ConnectionParameters: Sendable {
     /// Parses a URI or a key=value string. The error says what is wrong, never what a password may be part of.
     package init(parsing text: String) throws(WireConnectFailure) {
         guard !text.utf8.contains(0) else { throw Self.malformed("it contains a NUL byte") }
+        if let scheme = text.firstRange(of: "://"), !text[..<scheme.lowerBound].contains(where: { "= '".contains($0) })
+        {
+            guard ["postgresql", "postgres"].contains(text[..<scheme.lowerBound]) else {
+                throw Self.malformed("its scheme must be postgresql:// or postgres://")
+            }
+        }
         var message: UnsafeMutablePointer<CChar>?
         guard let options = PQconninfoParse(text, &message) else {
             defer { PQfreemem(message) }
@@ -24,8 +30,12 @@ package struct ConnectionParameters: Sendable {
         let ports = (values["port"] ?? "").split(separator: ",", omittingEmptySubsequences: false)
         for port in ports where !port.isEmpty {
             guard let number = Int(port), (1...65535).contains(number) else {
-                throw Self.malformed("invalid port number \"\(port)\"")
+                // Where a / of the password was not encoded, what stands here is a piece of it.
+                throw Self.malformed("port must be 1 to 65535; a / in user or password is written %2F")
             }
+        }
+        for host in (values["host"] ?? "").split(separator: ",") where host.dropFirst().contains("@") {
+            throw Self.malformed("a host cannot contain @; an @ in user or password is written %40")
         }
         let names = ["host", "hostaddr"].compactMap {
             values[$0]?.split(separator: ",", omittingEmptySubsequences: false)
@@ -79,24 +89,28 @@ package struct ConnectionParameters: Sendable {
             reason: .configuration, target: "", message: "the connection string is malformed: \(message)")
     }
 
-    /// libpq quotes pieces of its input. Only an unknown keyword's name is let through: the rest may hold a password.
+    /// libpq quotes pieces of its input. Only what looks like a keyword's name is let through: the rest may hold a password.
     static func harmless(_ message: String) -> String {
         let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
         let namesKeyword = [
             "invalid connection option", "invalid URI query parameter", "unrecognized", "invalid integer value",
             "invalid sslmode",
         ].contains { text.hasPrefix($0) }
-        if namesKeyword { return text }
-        var kept = ""
-        var isQuoted = false
-        for character in text {
-            if character == "\"" {
-                isQuoted.toggle()
-                kept += isQuoted ? "\"…" : "\""
-            } else if !isQuoted {
-                kept.append(character)
-            }
-        }
-        return kept
+        let pieces = text.split(separator: "\"", omittingEmptySubsequences: false)
+        return pieces.enumerated().map { index, piece in
+            let isQuoted = index % 2 == 1
+            let isWord = piece.utf8.allSatisfy { $0 == 0x5F || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) }
+            return isQuoted && !(namesKeyword && isWord) ? "…" : String(piece)
+        }.joined(separator: "\"")
     }
+}
+
+extension ConnectionParameters: CustomStringConvertible, CustomReflectable {
+    /// Where to, and as whom; never a password.
+    package var description: String {
+        ["host", "hostaddr", "port", "dbname", "user", "service"]
+            .compactMap { keyword in values[keyword].map { "\(keyword)=\($0)" } }.joined(separator: " ")
+    }
+
+    package var customMirror: Mirror { Mirror(self, children: ["target": description]) }
 }
