@@ -129,6 +129,34 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
         await proxy.stop()
     }
 
+    @Test func `cannot warm up to more than the server has, and says why`() async throws {
+        let settings = ["max_connections": "5", "superuser_reserved_connections": "0", "max_wal_senders": "0"]
+        let server = try await TemporaryPostgres.start(settings: settings)
+        let options = PoolOptions(size: 8, maxOverflow: 0, checkoutTimeout: .seconds(20), minimumIdle: 8)
+        let engine = try Engine(Engine.Configuration(url: server.url, pool: options))
+        let error = try await failure { try await engine.warmUp() }
+        guard case EngineError.connectFailed(let cause) = error else { throw error }
+        #expect(cause.sqlState == .tooManyConnections)
+        await engine.shutdown()
+        await server.stop()
+    }
+
+    @Test func `ends its warming up with its task's cancellation`() async throws {
+        try await withShop { shop in
+            let proxy = try await FaultProxy.start(to: shop.url)
+            proxy.stall()
+            let engine = try Engine(url: proxy.url)
+            let warming = Task { await outcome { try await engine.warmUp() } }
+            try await eventually("it connects") { engine.statistics.connecting == 1 }
+            warming.cancel()
+            let start = ContinuousClock.now
+            #expect(await warming.value == .cancelled)
+            #expect(ContinuousClock.now - start < .seconds(5))
+            await engine.shutdown()
+            await proxy.stop()
+        }
+    }
+
     @Test func `grows for those who wait when it is resized`() async throws {
         try await withShop(pool(1)) { shop in
             let served = Journal<Int>()

@@ -27,20 +27,37 @@ private struct NotToday: Error {}
         #expect(diary.events.all.last == "close")  // I05
     }
 
-    @Test func `hears of a reset after the checkin, and of none where nothing was left behind`() async throws {
+    @Test func `hears of a reset before the checkin, and of none where nothing was left behind`() async throws {
         let diary = Diary()
         try await withServer { server in
             try await withEngine(on: server, quiet(reset: .discardAll), observers: [diary]) { engine in
                 try await engine.answers(1)
-                try await eventually("the reset") { diary.events.all.contains("reset") }
-                #expect(diary.events.all == ["first connect", "connect", "checkout", "checkin", "reset"])
+                try await eventually("the checkin") { diary.events.all.contains("checkin") }
+                #expect(diary.events.all == ["first connect", "connect", "checkout", "reset", "checkin"])
             }
             diary.events.clear()
             try await withEngine(on: server, quiet(), observers: [diary]) { engine in
                 try await engine.answers(1)
                 #expect(!diary.events.all.contains("reset"))
+                diary.events.clear()
+                try await engine.withConnection { _ = try await $0.execute("BEGIN") }
+                #expect(diary.events.all == ["checkout", "reset", "checkin"])
             }
         }
+    }
+
+    @Test func `hears of no invalidation where a connection is only too many, too old or not needed`() async throws {
+        let diary = Diary()
+        try await withServer { server in
+            let options = PoolOptions(size: 1, maxOverflow: 1, maxLifetime: .milliseconds(300))
+            try await withEngine(on: server, options, observers: [diary]) { engine in
+                try await engine.withConnection { _ in try await engine.answers(1) }
+                try await eventually("one is too many, the other too old") { engine.statistics.closed == 2 }
+                try await engine.answers(2)
+            }
+        }
+        #expect(diary.events.all.count { $0 == "close" } == 3)
+        #expect(!diary.events.all.contains("invalidate"))
     }
 
     @Test func `hears of an invalidation and of the end of the connection`() async throws {
@@ -134,6 +151,54 @@ private struct NotToday: Error {}
         }
     }
 
+    /// H150. One that heeds its task's cancellation, and one that does not.
+    @Test(arguments: [true, false])
+    func `of connects that does not end is left after the connect timeout`(heeds: Bool) async throws {
+        let isHanging = Atomic<Bool>(false)
+        let held = Mutex<[CheckedContinuation<Void, Never>]>([])
+        let diary = Diary(each: { _ in
+            guard isHanging.exchange(false, ordering: .relaxed) else { return }
+            if heeds { return try await Task.sleep(for: .seconds(1000)) }
+            await withCheckedContinuation { continuation in held.withLock { $0.append(continuation) } }
+        })
+        var options = quiet()
+        (options.checkoutTimeout, options.connectTimeout) = (.seconds(30), .milliseconds(200))
+        try await withWarmEngine(options, observers: [diary]) { server, engine in
+            isHanging.store(true, ordering: .relaxed)
+            engine.invalidate()
+            try await engine.answers(7)
+            #expect(diary.failures.all.count == 1)
+            #expect(diary.failures.all.allSatisfy { $0.timedOut && $0.message.contains("a connect hook did not end") })
+            try await eventually("the rejected connection is closed") { server.open == 1 }
+            isHanging.store(true, ordering: .relaxed)
+            engine.invalidate()
+            let caller = Task { try await engine.echo(8) }
+            try await eventually("the hook hangs") { !isHanging.load(ordering: .relaxed) }
+            caller.cancel()
+            _ = await caller.result
+        }
+        for continuation in held.withLock({ $0 }) { continuation.resume() }
+    }
+
+    @Test func `that gives no credentials is left after the connect timeout`() async throws {
+        let isHanging = Atomic<Bool>(false)
+        var options = quiet()
+        options.connectTimeout = .milliseconds(200)
+        try await withServer { server in
+            let credentials = { @Sendable () async throws -> Credentials in
+                if isHanging.exchange(false, ordering: .relaxed) { try await Task.sleep(for: .seconds(1000)) }
+                return Credentials(user: "app", password: nil)
+            }
+            try await withEngine(on: server, options, credentials: credentials) { engine in
+                try await engine.answers(1)
+                isHanging.store(true, ordering: .relaxed)
+                engine.invalidate()
+                try await engine.answers(2)
+                #expect(engine.statistics.connectFailures == 1)
+            }
+        }
+    }
+
     @Test func `may leave a transaction open on a new connection, and it is rolled back`() async throws {
         let diary = Diary(each: { try await $0.execute("BEGIN") })
         try await withServer { server in
@@ -219,6 +284,10 @@ private struct NotToday: Error {}
             #expect(leaks.count == 1)
             #expect(leaks.first?.origin.contains("HookTests.swift") == true)
             #expect(leaks.first?.statement == "SELECT 77")
+            try await engine.withConnection { _ in
+                try await eventually("it is told again") { diary.leaks.all.count == 2 }
+            }
+            #expect(diary.leaks.all.last?.statement == nil)
         }
     }
 }

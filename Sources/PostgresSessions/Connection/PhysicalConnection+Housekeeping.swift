@@ -17,6 +17,9 @@ extension PhysicalConnection {
         }
     }
 
+    /// Undoing what was left behind would undo what the connect hooks have made.
+    var mustBeMadeAnew: Bool { !leftovers.isDisjoint(with: madeByHooks) }
+
     /// Undoes what is known to be left behind. False: the connection is not usable.
     func clean(within timeout: Duration) async -> Bool {
         guard !leftovers.isEmpty else { return true }
@@ -27,7 +30,10 @@ extension PhysicalConnection {
     }
 
     /// What the connect hooks have set is this connection's normal state.
-    func adoptLeftovers() { leftovers = [] }
+    func adoptLeftovers() {
+        madeByHooks.formUnion(leftovers)
+        leftovers = []
+    }
 
     func discardAll(within timeout: Duration) async -> Bool {
         guard await run(["DISCARD ALL"], within: timeout, isUnnamed: true) else { return false }

@@ -24,15 +24,16 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) var leftovers: SessionState = []
+    /// What the connect hooks have made, which every borrower counts on.
+    @exclusivity(unchecked) var madeByHooks: SessionState = []
     /// A COPY is under way; whatever is said next ends it first.
     @exclusivity(unchecked) var isCopying = false
     /// A savepoint was made for the COPY, so that ending it early leaves the transaction usable.
     @exclusivity(unchecked) var copySavepoint = false
     /// A command of the last flight was completed: what came after it may have been executed too.
     @exclusivity(unchecked) private(set) var hasCompletedAny = false
-    /// For the report of a leak.
-    var lastStatement: String? { lastText.map { String(decoding: $0, as: UTF8.self) } }
-    @exclusivity(unchecked) private var lastText: [UInt8]?
+    /// For the report of a leak, which another thread makes; nil where nobody wants one.
+    let lastStatement: LastStatement?
 
     private enum Planned {
         case prepared(StatementCache.Entry)
@@ -51,8 +52,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Of a feed's statements, before the first of them leave and their answers are looked for.
     private static let saidAtOnce = 128
 
-    init(_ wire: WireConnection, statementCacheSize: Int) {
+    init(_ wire: WireConnection, statementCacheSize: Int, remembersStatement: Bool = false) {
         self.wire = wire
+        lastStatement = remembersStatement ? LastStatement() : nil
         cache = StatementCache(capacity: statementCacheSize)
     }
 
@@ -248,7 +250,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
-        if !isOwn { lastText = command.utf8 }
+        if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
         let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard cache.isEnabled, !isUnnamed else {
             let text = command.text

@@ -17,18 +17,19 @@ struct SessionState: OptionSet, Sendable {
     init(leftBy text: String) {
         self = []
         let text = text.lowercased()
-        let words = text.split(maxSplits: 2, whereSeparator: \.isWhitespace)
-        let second = words.count > 1 ? words[1] : ""
-        switch words.first {
-        case "set": if !["local", "transaction", "constraints"].contains(second) { insert(.settings) }
+        var words = LeadingWords(text)
+        switch words.next() {
+        case "set": if !["local", "transaction", "constraints"].contains(words.next()) { insert(.settings) }
+        case "update": if text.contains("pg_settings") { insert(.settings) }
         case "listen": insert(.listens)
-        case "create": if text.contains(" temp") { insert(.temporaryTables) }
-        case "prepare": if second != "transaction" { insert(.preparedStatements) }
+        case "create": if text.contains("temp") { insert(.temporaryTables) }
+        case "prepare": if words.next() != "transaction" { insert(.preparedStatements) }
         case "deallocate", "discard": insert(.preparedStatements)
-        case "declare": if text.contains("with hold") { insert(.cursors) }
-        default: if text.contains("into temp") { insert(.temporaryTables) }
+        case "declare": if words.contain("hold", before: "for") { insert(.cursors) }
+        case "insert", "delete", "merge": break
+        default: if text.contains("temp") && text.contains("into") { insert(.temporaryTables) }
         }
-        if text.contains("set_config(") { insert(.settings) }
+        if text.contains("set_config") { insert(.settings) }
         if text.contains("advisory_lock") { insert(.advisoryLocks) }
     }
 
@@ -42,5 +43,52 @@ struct SessionState: OptionSet, Sendable {
         if contains(.temporaryTables) { commands.append("DISCARD TEMP") }
         if contains(.preparedStatements) { commands.append("DEALLOCATE ALL") }
         return commands
+    }
+}
+
+/// The words that a statement begins with, past space, parentheses and comments, which a query's tags are written in.
+private struct LeadingWords {
+    private var rest: Substring.UTF8View
+
+    init(_ text: String) { rest = text[...].utf8 }
+
+    mutating func next() -> String {
+        skipComments()
+        let word = rest.prefix { $0 > 0x20 && !"()=,;/-'".utf8.contains($0) }
+        rest = rest.dropFirst(word.count)
+        return String(Substring(word))
+    }
+
+    mutating func contain(_ wanted: String, before end: String) -> Bool {
+        while true {
+            let word = next()
+            if word == wanted { return true }
+            if word == end || word.isEmpty { return false }
+        }
+    }
+
+    private mutating func skipComments() {
+        while let byte = rest.first {
+            if byte <= 0x20 || byte == UInt8(ascii: "(") {
+                rest = rest.dropFirst()
+            } else if rest.starts(with: "--".utf8) {
+                rest = rest.drop { $0 != 0x0A && $0 != 0x0D }
+            } else if rest.starts(with: "/*".utf8) {
+                skipBlockComment()
+            } else {
+                return
+            }
+        }
+    }
+
+    /// They nest: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-COMMENTS
+    private mutating func skipBlockComment() {
+        var depth = 0
+        repeat {
+            let isOpening = rest.starts(with: "/*".utf8)
+            let isClosing = rest.starts(with: "*/".utf8)
+            depth += isOpening ? 1 : isClosing ? -1 : 0
+            rest = rest.dropFirst(isOpening || isClosing ? 2 : 1)
+        } while depth > 0 && !rest.isEmpty
     }
 }

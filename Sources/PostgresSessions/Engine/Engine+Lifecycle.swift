@@ -4,11 +4,13 @@ public import ServiceLifecycle
 internal import Synchronization
 
 extension Engine: Service {
-    /// Opens connections up to `minimumIdle`, at least one, or throws why not.
+    /// Opens connections up to `minimumIdle`, at least one, or throws why not. A server that is starting is waited for, as by a
+    /// checkout.
     public func warmUp() async throws {
-        let isWarm = await pool.warmUp()
-        guard !isWarm else { return }
+        if try await pool.warmUp() { return }
         try await ping()
+        if try await pool.warmUp() { return }
+        throw pool.whyNotWarm
     }
 
     /// One round trip on a pooled connection. Throws what keeps the engine from its server.
@@ -40,12 +42,28 @@ extension Engine: Service {
 }
 
 extension ConnectionPool {
-    func warmUp() async -> Bool {
-        await withCheckedContinuation { continuation in
-            apply { state in
-                state.onWarm.append(continuation)
-                return .warmUp
+    /// False: an attempt to connect has failed. The attempts go on where the caller is cancelled.
+    func warmUp() async throws -> Bool {
+        let waiter = WarmUpWaiter()
+        let isWarm = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                waiter.enter(continuation)
+                apply { state in
+                    state.onWarm.append(waiter)
+                    return .warmUp
+                }
             }
+        } onCancel: {
+            waiter.end(false)
+        }
+        try Task.checkCancellation()
+        return isWarm
+    }
+
+    fileprivate var whyNotWarm: EngineError {
+        state.withLock { state in
+            if state.isShuttingDown { return .shutDown }
+            return .connectFailed(state.lastConnectFailure ?? ConnectFailure(message: "a connection was lost again"))
         }
     }
 
@@ -83,5 +101,32 @@ extension ConnectionPool {
                     return work
                 })
         }
+    }
+}
+
+/// Somebody who waits for the pool to be warm, and hears of it once, or of his cancellation.
+final class WarmUpWaiter: Sendable {
+    private enum State {
+        case entering, over
+        case waiting(CheckedContinuation<Bool, Never>)
+    }
+
+    private let state = Mutex(State.entering)
+
+    func enter(_ continuation: CheckedContinuation<Bool, Never>) {
+        let isOver = state.withLock { state in
+            if case .over = state { return true }
+            state = .waiting(continuation)
+            return false
+        }
+        if isOver { continuation.resume(returning: false) }
+    }
+
+    func end(_ isWarm: Bool) {
+        let waiting = state.withLock { state in
+            defer { state = .over }
+            return state
+        }
+        if case .waiting(let continuation) = waiting { continuation.resume(returning: isWarm) }
     }
 }

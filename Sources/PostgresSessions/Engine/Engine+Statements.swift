@@ -88,6 +88,7 @@ extension Engine {
         if lease.wire.transactionStatus != .idle {
             guard reset != .none else { return .broken }
             guard await lease.connection.rollBack(within: ConnectionPool.housekeepingTimeout) else { return .broken }
+            for observer in configuration.observers { observer.didReset(lease.connection.info) }
         }
         return lease.connection.outcomeWhenIdle(reset)
     }

@@ -25,6 +25,7 @@ public struct PoolOptions: Sendable, Hashable {
     /// What is done to a connection before somebody else gets it.
     public var resetOnReturn: ResetOnReturn
     /// For each address: name resolution, TCP, TLS and authentication together. A `connect_timeout` in the URL outranks it.
+    /// As long may take what is the engine's own: asking for credentials, and running connect hooks.
     public var connectTimeout: Duration
     /// A connection lent for longer than this is reported with its place of checkout. nil: never.
     public var leakDetectionThreshold: Duration?
@@ -107,7 +108,8 @@ public struct PoolOptions: Sendable, Hashable {
     public enum ResetOnReturn: Sendable, Hashable {
         /// An open transaction is rolled back; a clean connection costs nothing.
         case rollback
-        /// `DISCARD ALL` after each use, in the background; prepared statements go too.
+        /// `DISCARD ALL` after each use, in the background; prepared statements go too. Connect hooks that have made
+        /// settings or the like run again.
         case discardAll
         /// Nothing is sent. A connection with an open transaction is closed instead.
         case none

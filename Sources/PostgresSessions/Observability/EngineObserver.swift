@@ -1,9 +1,13 @@
 /// Told of what happens to an engine's connections: SQLAlchemy's pool events, typed. Every requirement has an empty default.
 ///
 /// The hooks of a new connection are asynchronous and may run statements on it; a thrown error closes it and counts as a
-/// failed connect. All others are notifications: called outside the pool's lock, on the thread where the event happens, so
-/// they must not block. For one connection the order is first connect (once per engine), connect, then for each use
-/// checkout, reset if there was anything to reset, checkin, and at the end invalidate, if that was the reason, and close.
+/// failed connect, and so does not ending within the pool's `connectTimeout`. What they make of the connection (settings,
+/// LISTEN, temporary tables, prepared statements) is there for every borrower: where cleaning up behind one would take it
+/// away, the session is discarded whole and `onConnect` runs again.
+///
+/// All others are notifications: called outside the pool's lock, on the thread where the event happens, so they must not
+/// block. For one connection the order is first connect (once per engine), connect, then for each use checkout, reset if
+/// there was anything to reset, checkin, and at the end invalidate, if that was the reason, and close.
 public protocol EngineObserver: Sendable {
     /// The engine's first connection, before anybody gets any. If it throws, the next connection is the first.
     func onFirstConnect(_ connection: sending Connection) async throws
@@ -15,7 +19,7 @@ public protocol EngineObserver: Sendable {
     func didCheckIn(_ connection: ConnectionInfo)
     /// A connection was cleaned of what its last borrower left behind.
     func didReset(_ connection: ConnectionInfo)
-    /// A connection will not be used again.
+    /// A connection will not be used again, for more than being too old, too many, or not needed.
     func didInvalidate(_ connection: ConnectionInfo, reason: String)
     /// A physical connection is gone.
     func didClose(_ connection: ConnectionInfo)

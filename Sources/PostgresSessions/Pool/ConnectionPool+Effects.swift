@@ -8,11 +8,15 @@ extension ConnectionPool {
         var resumptions: [(WaitContinuation, WaitEnd)] = []
         var tasks: [PoolTask] = []
         var shutDown: [CheckedContinuation<Void, Never>] = []
-        var warmed: [(CheckedContinuation<Bool, Never>, Bool)] = []
+        var warmed: [(WarmUpWaiter, Bool)] = []
         var interrupts: [WireConnection] = []
         var severed: [WireConnection] = []
         var leaks: [(PhysicalConnection, Origin?)] = []
         var timer: PoolInstant?
+
+        func resets(_ connection: PhysicalConnection) -> Bool {
+            tasks.contains { if case .reset(_, let other) = $0 { other === connection } else { false } }
+        }
 
         fileprivate func end(_ id: WaiterID, with end: WaitEnd, _ state: inout State) {
             if let continuation = state.waiters.end(id, with: end) { resumptions.append((continuation, end)) }
@@ -95,7 +99,7 @@ extension ConnectionPool {
         for wire in work.interrupts { wire.interrupt() }
         for wire in work.severed { wire.sever() }
         for (connection, origin) in work.leaks { connector.reportLeak(connection, origin) }
-        for (continuation, isWarm) in work.warmed { continuation.resume(returning: isWarm) }
+        for (waiter, isWarm) in work.warmed { waiter.end(isWarm) }
         for continuation in work.shutDown { continuation.resume() }
     }
 
@@ -106,9 +110,14 @@ extension ConnectionPool {
             case .validate(let id, let connection):
                 let isAlive = await connection.ping(within: Self.housekeepingTimeout)
                 endConversation(id, .validated(id, isAlive))
-            case .reset(let id, let connection): endConversation(id, .resetFinished(id, await reset(connection)))
+            case .reset(let id, let connection):
+                let isClean = await reset(connection)
+                connector.noteCheckIn(connection)
+                endConversation(id, .resetFinished(id, isClean))
             case .close(let id, let connection, let reason):
-                for observer in connector.observers { observer.didInvalidate(connection.info, reason: "\(reason)") }
+                if reason.isInvalidation {
+                    for observer in connector.observers { observer.didInvalidate(connection.info, reason: "\(reason)") }
+                }
                 await connection.wire.close()
                 for observer in connector.observers { observer.didClose(connection.info) }
                 apply(.gone(id))
@@ -160,11 +169,28 @@ extension ConnectionPool {
         let timeout = Self.housekeepingTimeout
         guard await connection.rollBack(within: timeout) else { return false }
         switch options.resetOnReturn {
-        case .discardAll: guard await connection.discardAll(within: timeout) else { return false }
+        case .discardAll: guard await makeAnew(connection) else { return false }
+        case .rollback where connection.mustBeMadeAnew: guard await makeAnew(connection) else { return false }
         case .rollback: guard await connection.clean(within: timeout) else { return false }
         case .none: break
         }
         for observer in connector.observers { observer.didReset(connection.info) }
         return connection.wire.park()
+    }
+
+    /// As it was when it was connected, with what the connect hooks make of it.
+    private func makeAnew(_ connection: PhysicalConnection) async -> Bool {
+        guard await connection.discardAll(within: Self.housekeepingTimeout) else { return false }
+        return connection.madeByHooks.isEmpty ? true : await connector.runHooksAgain(connection)
+    }
+}
+
+extension CloseReason {
+    /// Not merely too old, too many, or not needed.
+    fileprivate var isInvalidation: Bool {
+        switch self {
+        case .broken, .died, .failedValidation, .failedReset, .invalidated: true
+        case .expired, .idleTimeout, .overflow, .overCapacity, .shutDown: false
+        }
     }
 }

@@ -67,7 +67,10 @@ extension ConnectionPool {
         #endif
         switch end {
         case .granted(let lease):
-            if reportsLeaks { state.withLock { $0.origins[lease.id.connection.slot] = origin } }
+            if reportsLeaks {
+                state.withLock { $0.origins[lease.id.connection.slot] = origin }
+                lease.connection.lastStatement?.forget()
+            }
             return isUsable(lease) ? lease : nil
         case .failed(let failure): throw failure.error
         case .late: preconditionFailure("a task that listens is not told to")

@@ -27,7 +27,7 @@ final class ConnectionPool: Sendable {
         var timerDeadline = PoolInstant.distantFuture
         var lastConnectFailure: ConnectFailure?
         var onShutDown: [CheckedContinuation<Void, Never>] = []
-        var onWarm: [CheckedContinuation<Bool, Never>] = []
+        var onWarm: [WarmUpWaiter] = []
     }
 
     let state: Mutex<State>
@@ -87,7 +87,10 @@ final class ConnectionPool: Sendable {
             guard let loan = state.machine.lendIdle(owner: owner, at: now, into: &state.effects) else { return nil }
             let slot = loan.lease.connection.slot
             guard let connection = state.connections[slot] else { preconditionFailure("an idle slot is empty") }
-            if reportsLeaks { state.origins[slot] = origin }
+            if reportsLeaks {
+                state.origins[slot] = origin
+                connection.lastStatement?.forget()
+            }
             if !state.effects.isEmpty { work = collectWork(&state, now) } else { timer = newTimer(&state) }
             return Lease(id: loan.lease, connection: connection, idleSince: loan.idleSince)
         }
@@ -111,8 +114,8 @@ final class ConnectionPool: Sendable {
 
     /// Ends a lease. A connection that is not provably clean is cleaned or closed before anybody else gets it.
     func giveBack(_ lease: Lease, _ word: LeaseOutcome) {
-        if isObserved { for observer in connector.observers { observer.didCheckIn(lease.connection.info) } }
         let outcome = lease.park(word)
+        if isObserved && outcome != .needsReset { connector.noteCheckIn(lease.connection) }
         let now = Self.recently
         var heir: (continuation: WaitContinuation, end: WaitEnd)?
         var work: Work?
@@ -120,6 +123,9 @@ final class ConnectionPool: Sendable {
             state.machine.giveBack(lease.id, outcome, at: now, into: &state.effects)
             if !state.effects.isEmpty { heir = takeHeir(&state) }
             work = workIfAny(&state, now)
+        }
+        if isObserved && outcome == .needsReset, work?.resets(lease.connection) != true {
+            connector.noteCheckIn(lease.connection)
         }
         if let heir { heir.continuation.resume(returning: heir.end) }
         if let work { perform(work) }

@@ -11,6 +11,7 @@ struct Connector: Sendable {
     let observers: [any EngineObserver]
     let session: SessionOptions
     let isSandbox: Bool
+    let remembersStatement: Bool
     let logger: Logger
     private let firstConnect = FirstConnect()
 
@@ -32,6 +33,7 @@ struct Connector: Sendable {
         observers = configuration.observers
         session = configuration.session
         isSandbox = configuration.isSandbox
+        remembersStatement = configuration.pool.leakDetectionThreshold != nil
         logger = configuration.logger
     }
 
@@ -40,24 +42,44 @@ struct Connector: Sendable {
         ConnectRequest(parameters, timeout: timeout, onNotice: { [logger] in logger.log($0) }, onEnd: onEnd)
     }
 
-    /// A connection on which the observers' hooks have run.
+    /// A connection on which the observers' hooks have run. They, and the credentials, may take as long as an address.
     func connect(_ request: ConnectRequest) async throws -> PhysicalConnection {
         if let credentials {
-            let given = try await credentials()
+            let given = try await BoundedWait.run("the credentials", within: timeout, of: request, credentials)
             request.use(user: given.user, password: given.password)
         }
-        let connection = PhysicalConnection(try await request.run(), statementCacheSize: statementCacheSize)
-        do {
-            if !observers.isEmpty {
-                try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
-                try await hook(connection) { try await $0.onConnect($1) }
-            }
-            if isSandbox { try await enterSandbox(connection) }
-        } catch {
-            connection.wire.closeNow()
-            throw error
+        let connection = PhysicalConnection(
+            try await request.run(), statementCacheSize: statementCacheSize, remembersStatement: remembersStatement)
+        guard !observers.isEmpty || isSandbox else { return connection }
+        // A hook that does not end keeps libpq's handle: its socket is ended, and the handle is freed when it lets go.
+        return try await BoundedWait.run(
+            "a connect hook", within: timeout, of: request, onLeaving: { connection.wire.sever() },
+            late: { $0.wire.closeNow() },
+            {
+                do {
+                    if !observers.isEmpty { try await runHooks(connection) }
+                    if isSandbox { try await enterSandbox(connection) }
+                } catch {
+                    connection.wire.closeNow()
+                    throw error
+                }
+                return connection
+            })
+    }
+
+    private func runHooks(_ connection: PhysicalConnection) async throws {
+        try await firstConnect.run { try await hook(connection) { try await $0.onFirstConnect($1) } }
+        try await hook(connection) { try await $0.onConnect($1) }
+    }
+
+    /// False: the connection is not usable. Waits for the hooks' end, for they use the connection until then.
+    func runHooksAgain(_ connection: PhysicalConnection) async -> Bool {
+        let work = Task.detached(executorPreference: EventLoops.shared) {
+            try await hook(connection) { try await $0.onConnect($1) }
         }
-        return connection
+        let timer = EventLoops.shared.schedule(at: Monotonic.now.advanced(by: timeout)) { work.cancel() }
+        defer { EventLoops.shared.cancel(timer) }
+        return (try? await work.value) != nil
     }
 
     /// What is committed in a sandbox is a savepoint of this transaction.
@@ -93,8 +115,12 @@ struct Connector: Sendable {
         return (failure, isPermanent == true ? .permanent : .transient)
     }
 
+    func noteCheckIn(_ connection: PhysicalConnection) {
+        for observer in observers { observer.didCheckIn(connection.info) }
+    }
+
     func reportLeak(_ connection: PhysicalConnection, _ origin: Origin?) {
-        let (origin, statement) = (origin.map { "\($0)" } ?? "unknown", connection.lastStatement)
+        let (origin, statement) = (origin.map { "\($0)" } ?? "unknown", connection.lastStatement?.text)
         logger.warning(
             "a connection has been lent for longer than the leak threshold",
             metadata: ["pg.session.origin": "\(origin)", "db.query.text": "\(statement ?? "")"])

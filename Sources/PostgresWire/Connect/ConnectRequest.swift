@@ -10,6 +10,8 @@ package final class ConnectRequest: Sendable {
         var waiter: CheckedContinuation<Result<WireConnection, WireConnectFailure>, Never>?
         var outcome: Result<WireConnection, WireConnectFailure>?
         var isOver = false
+        var isAbandoned = false
+        var onAbandon: (@Sendable () -> Void)?
         var target = ""
         var stageDeadline = Monotonic(nanoseconds: .max)
         var parameters: ConnectionParameters
@@ -59,7 +61,21 @@ package final class ConnectRequest: Sendable {
 
     /// Ends the wait with `.cancelled`; a connection that comes late is closed.
     package func abandon() {
+        let onAbandon = state.withLock { state in
+            state.isAbandoned = true
+            return state.onAbandon.take()
+        }
+        onAbandon?()
         finish(.failure(WireConnectFailure(reason: .cancelled, target: "", message: "the connect was abandoned")))
+    }
+
+    /// For what else is done before the connection is anybody's: called when the request is abandoned, at once if it was.
+    package func whenAbandoned(_ action: (@Sendable () -> Void)?) {
+        let isAbandoned = state.withLock { state in
+            state.onAbandon = state.isAbandoned ? nil : action
+            return state.isAbandoned
+        }
+        if isAbandoned { action?() }
     }
 
     private func finish(_ outcome: Result<WireConnection, WireConnectFailure>) {

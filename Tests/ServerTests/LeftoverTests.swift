@@ -1,0 +1,62 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+/// A connect hook that makes what every borrower is to find.
+private struct Furnisher: EngineObserver {
+    func onConnect(_ connection: sending Connection) async throws {
+        try await connection.execute("SET search_path = hooked")
+        try await connection.execute("CREATE TEMPORARY TABLE furniture (id int8)")
+    }
+}
+
+@Suite(.timeLimit(.minutes(30))) struct `What a borrower leaves behind in its connection` {
+    private static let settings = [
+        "SET work_mem = '1MB'", "/* route='/a' */ SET work_mem = '1MB'", "-- why\nSET work_mem = '1MB'",
+        "SET/* /* nested */ */work_mem = '1MB'", "SELECT set_config ('work_mem', '1MB', false)",
+        "UPDATE pg_settings SET setting = '1MB' WHERE name = 'work_mem'",
+    ]
+    private static let others = [
+        "/* a */ LISTEN a", "SELECT pg_advisory_lock\n(5)", "(SELECT pg_try_advisory_lock_shared(5))",
+        "CREATE\nTEMP TABLE q (x int)", "/* a */ CREATE TEMPORARY TABLE q (x int)", "CREATE TABLE pg_temp.q (x int)",
+        "SELECT 1 AS x INTO\tTEMP q", "/* a */ PREPARE q AS SELECT 1",
+        "-- a\nDECLARE q CURSOR\nWITH\tHOLD FOR SELECT 1",
+    ]
+    /// Everything at once, in one line.
+    private static let state: SQLQuery = """
+        SELECT concat_ws(' ', current_setting('work_mem'), (SELECT count(*) FROM pg_listening_channels()),
+            (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+            (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
+            (SELECT count(*) FROM pg_prepared_statements WHERE from_sql),
+            (SELECT count(*) FROM pg_cursors WHERE is_holdable))
+        """
+
+    @Test(arguments: settings + others) func `is gone for the next one`(statement: String) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let before = try await shop.engine.query(Self.state, as: String.self).one()
+            try await shop.engine.withConnection { connection in
+                _ = try await connection.execute("\(unsafeRaw: statement)")
+                #expect(try await connection.query(Self.state, as: String.self).one() != before)
+            }
+            #expect(try await shop.engine.query(Self.state, as: String.self).one() == before)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test(arguments: [PoolOptions.ResetOnReturn.rollback, .discardAll])
+    func `never takes away what the connect hooks have made`(reset: PoolOptions.ResetOnReturn) async throws {
+        try await withShop { shop in
+            let pool = PoolOptions(size: 1, maxOverflow: 0, resetOnReturn: reset)
+            let engine = try Engine(Engine.Configuration(url: shop.url, pool: pool, observers: [Furnisher()]))
+            for statement in ["SELECT 1", "SET work_mem = '1MB'", "CREATE TEMP TABLE q (x int)", "LISTEN a"] {
+                try await engine.withTransaction { _ = try await $0.execute("\(unsafeRaw: statement)") }
+                let path = try await engine.query("SHOW search_path", as: String.self).one()
+                #expect(path == "hooked", "after \(statement)")
+                #expect(try await engine.query("SELECT count(*) FROM furniture", as: Int.self).one() == 0)
+                #expect(try await engine.query("SHOW work_mem", as: String.self).one() != "1MB")
+            }
+            #expect(engine.statistics.opened == 1)
+            await engine.shutdown()
+        }
+    }
+}
