@@ -148,7 +148,45 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 }
 
+@Suite(.timeLimit(.minutes(30))) struct `Options of an engine` {
+    @Test func `hold for statements without a session, and for raw connections`() async throws {
+        let options = SessionOptions(isolationLevel: .repeatableRead, accessMode: .readOnly)
+        try await withShop(one, session: options) { shop in
+            let autocommit = try await shop.engine.query(Settings.query, as: Settings.self).one()
+            #expect(autocommit == Settings(isolation: "repeatable read", readOnly: "on"))
+            let write: SQLQuery = "INSERT INTO items VALUES (1, 'item')"
+            #expect(await outcome { try await shop.engine.execute(write) } == .server(.readOnlySqlTransaction))
+            let raw = await outcome { try await shop.engine.withConnection { try await $0.execute(write) } }
+            #expect(raw == .server(.readOnlySqlTransaction))
+            try await shop.engine.withTransaction(isolationLevel: .serializable, accessMode: .readWrite) { session in
+                try await session.execute(write)
+                let now = try await settings(session)
+                #expect(now == Settings(isolation: "serializable"))
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `are refused where a timeout is negative`() async throws {
+        for options in [
+            SessionOptions(statementTimeout: .seconds(-1)), SessionOptions(lockTimeout: .seconds(-1)),
+            SessionOptions(idleInTransactionTimeout: .seconds(-1)),
+        ] {
+            let ending = await outcome { try Engine(Engine.Configuration(url: "postgresql://", session: options)) }
+            #expect(ending == .invalidConfiguration)
+        }
+    }
+}
+
 @Suite(.timeLimit(.minutes(30))) struct `A timeout` {
+    @Test func `of zero is no limit, over the engine's too`() async throws {
+        try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(200))) { shop in
+            try await shop.engine.withSession(options: SessionOptions(statementTimeout: .zero)) { session in
+                _ = try await session.execute("SELECT pg_sleep(0.9)")
+            }
+        }
+    }
+
     @Test func `of the statement ends it and says so`() async throws {
         try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(500))) { shop in
             let autocommit = await outcome { try await shop.engine.execute("SELECT pg_sleep(60)") }

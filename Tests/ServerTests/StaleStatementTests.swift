@@ -47,6 +47,41 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `whose table has changed is found out once, and not by every connection`() async throws {
+        try await withShop(PoolOptions(size: 4, maxOverflow: 0, order: .fifo)) { shop in
+            try await fill(shop, 4)
+            for _ in 1...4 { _ = try await shop.engine.query("SELECT * FROM items").all() }
+            try await shop.witness.execute("ALTER TABLE items ADD COLUMN more int8")
+            var endings: [Outcome] = []
+            for _ in 1...8 {
+                endings.append(
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await session.execute("SELECT 1")
+                            return try await session.query("SELECT * FROM items").all().count
+                        }
+                    })
+            }
+            #expect(endings.filter { $0 != .returned } == [.server(.featureNotSupported)])
+            #expect(shop.engine.statistics.opened == 4)
+        }
+    }
+
+    @Test func `whose table its own transaction has changed is prepared anew`() async throws {
+        try await withShop(one) { shop in
+            for column in ["a", "b"] {
+                let counts = try await shop.engine.withTransaction { session in
+                    try await session.execute("INSERT INTO items SELECT count(*), 'item' FROM items")
+                    let before = try await session.query("SELECT * FROM items LIMIT 1").one().count
+                    try await session.execute("ALTER TABLE items ADD COLUMN \(identifier: column) int8")
+                    return [before, try await session.query("SELECT * FROM items LIMIT 1").one().count]
+                }
+                #expect(counts[1] == counts[0] + 1)
+            }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     /// L201.
     @Test(arguments: ["DISCARD ALL", "DEALLOCATE ALL"])
     func `that somebody has dropped is prepared anew, unseen`(command: String) async throws {

@@ -9,6 +9,9 @@ final class PhysicalConnection: @unchecked Sendable {
     // check exclusive access against, and what each statement touches is not checked.
     let wire: WireConnection
     @exclusivity(unchecked) var cache: StatementCache
+    /// What the engine's connections have found to be out of date, and how much of it this one knows.
+    private let staleTexts: StaleTexts
+    @exclusivity(unchecked) private var knownStaleTexts: Int
     /// A stream's flight whose answers have not been read.
     @exclusivity(unchecked) private(set) var underWay: Flight?
     /// The statements of the flight under way, in order; kept for its memory.
@@ -52,8 +55,10 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Of a feed's statements, before the first of them leave and their answers are looked for.
     private static let saidAtOnce = 128
 
-    init(_ wire: WireConnection, statementCacheSize: Int, remembersStatement: Bool = false) {
+    init(_ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, remembersStatement: Bool = false) {
         self.wire = wire
+        self.staleTexts = staleTexts
+        knownStaleTexts = staleTexts.count
         lastStatement = remembersStatement ? LastStatement() : nil
         cache = StatementCache(capacity: statementCacheSize)
     }
@@ -63,6 +68,7 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Where its limits allow, the task's cancellation cancels the statement on the server; the connection stays usable.
     func fly(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         if underWay != nil || isCopying { try await landLeftover() }
+        if knownStaleTexts != staleTexts.count { forgetStaleTexts() }
         wire.beginFlight()
         hasCompletedAny = false
         clearPlan()
@@ -319,6 +325,7 @@ final class PhysicalConnection: @unchecked Sendable {
                 if let rows = flight.rows { entry.rowCount = max(rows.count, result.rowCount) }
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
                 if entry.leaves.contains(.preparedStatements) { cache.forgetAll() }
+                if entry.altersTables { cache.renewAll() }
             }
             hasCompletedAny = true
             reader.outcome.take(result, at: reader.index, of: flight)
@@ -370,7 +377,18 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.
     private func noteFailure(_ error: WireServerError, of entry: StatementCache.Entry) {
-        if error.isStalePlan { cache.forget(entry) } else if error.isVanishedStatement { cache.forgetAll() }
+        if error.isVanishedStatement { return cache.forgetAll() }
+        guard error.isStalePlan else { return }
+        cache.forget(entry)
+        let count = staleTexts.add(entry.text)
+        if count == knownStaleTexts + 1 { knownStaleTexts = count }
+    }
+
+    @inline(never)
+    private func forgetStaleTexts() {
+        let news = staleTexts.after(knownStaleTexts)
+        for text in news.texts { cache.forget(text) }
+        knownStaleTexts = news.count
     }
 
     private func surprise(_ what: String) -> WireError {

@@ -13,6 +13,12 @@ struct SessionState: OptionSet, Sendable {
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Whether this statement may change the columns of others that are prepared.
+    static func altersTables(_ text: String) -> Bool {
+        var words = LeadingWords(text.lowercased())
+        return words.next() == "alter"
+    }
+
     /// What this statement may leave behind.
     init(leftBy text: String) {
         self = []
@@ -46,17 +52,24 @@ struct SessionState: OptionSet, Sendable {
     }
 }
 
-/// The words that a statement begins with, past space, parentheses and comments, which a query's tags are written in.
-private struct LeadingWords {
+/// The words that a statement in lower case begins with, past space, parentheses and comments, which a query's tags are written in.
+struct LeadingWords {
     private var rest: Substring.UTF8View
 
     init(_ text: String) { rest = text[...].utf8 }
 
     mutating func next() -> String {
         skipComments()
-        let word = rest.prefix { $0 > 0x20 && !"()=,;/-'".utf8.contains($0) }
+        let word = rest.prefix(while: Self.isOfWord)
         rest = rest.dropFirst(word.count)
         return String(Substring(word))
+    }
+
+    private static func isOfWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...: true
+        default: byte == UInt8(ascii: "_") || byte == UInt8(ascii: "$")
+        }
     }
 
     mutating func contain(_ wanted: String, before end: String) -> Bool {

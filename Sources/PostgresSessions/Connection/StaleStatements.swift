@@ -1,4 +1,34 @@
 internal import PostgresWire
+internal import Synchronization
+
+/// The texts of statements whose tables have changed under them, as one connection of an engine has found out: so that the
+/// others prepare them anew before they fail too.
+final class StaleTexts: Sendable {
+    /// How many there have been.
+    private let total = Atomic<Int>(0)
+    /// The latest.
+    private let latest = Mutex<[[UInt8]]>([])
+    private static let kept = 64
+
+    var count: Int { total.load(ordering: .relaxed) }
+
+    /// Returns how many there have been, this one included.
+    func add(_ text: [UInt8]) -> Int {
+        latest.withLock { latest in
+            if latest.count == Self.kept { latest.removeFirst() }
+            latest.append(text)
+            return total.add(1, ordering: .relaxed).newValue
+        }
+    }
+
+    /// Those after the first `seen`, as far as they are kept, and how many there have been.
+    func after(_ seen: Int) -> (texts: ArraySlice<[UInt8]>, count: Int) {
+        latest.withLock { latest in
+            let count = total.load(ordering: .relaxed)
+            return (latest.suffix(count - seen), count)
+        }
+    }
+}
 
 extension WireServerError {
     /// "cached plan must not change result type": a table has changed under a prepared statement. "cache lookup failed for
@@ -17,6 +47,13 @@ extension WireServerError {
     }
     /// Repairable by preparing again, or asking for text, where nothing is lost by sending again.
     var isStaleStatement: Bool { isStalePlan || isVanishedStatement || lacksBinaryForm }
+}
+
+extension ServerError {
+    /// As above, for whom it reached in mid-transaction: the same work done again prepares anew.
+    var isStaleStatement: Bool {
+        ["26000", "42P05"].contains(sqlState) || sqlState == "0A000" && message.contains("cached plan")
+    }
 }
 
 extension WireResult {

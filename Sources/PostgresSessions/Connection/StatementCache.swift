@@ -23,6 +23,8 @@ struct StatementCache {
         @exclusivity(unchecked) var lastUse: UInt64
         /// What each execution may leave in the session.
         let leaves: SessionState
+        /// Whether the others' columns may be out of date after it.
+        let altersTables: Bool
         @exclusivity(unchecked) var state = State.unknown
         /// What its results look like, known after its first execution.
         @exclusivity(unchecked) var columns: RowColumns?
@@ -36,7 +38,9 @@ struct StatementCache {
 
         init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
-            leaves = SessionState(leftBy: String(decoding: text, as: UTF8.self))
+            let words = String(decoding: text, as: UTF8.self)
+            leaves = SessionState(leftBy: words)
+            altersTables = SessionState.altersTables(words)
         }
     }
 
@@ -137,11 +141,42 @@ struct StatementCache {
         if entry.state == .prepared { discarded.append(entry.name) }
     }
 
+    /// As above, for a text whatever its parameters' types.
+    mutating func forget(_ text: [UInt8]) {
+        var candidate = chains[chain(of: text)]
+        while let entry = candidate {
+            candidate = entry.next
+            if Self.isSame(entry.text, text) { forget(entry) }
+        }
+    }
+
+    /// The server still has them, and all are to be prepared anew.
+    mutating func renewAll() {
+        var names: [String] = []
+        forEach { if $0.state == .prepared { names.append($0.name) } }
+        clear()
+        discarded += names
+    }
+
     /// The server has dropped them all.
     mutating func forgetAll() {
-        for chain in chains.indices { chains[chain] = nil }
+        clear()
         discarded.removeAll()
+    }
+
+    private mutating func clear() {
+        for chain in chains.indices { chains[chain] = nil }
         count = 0
+    }
+
+    private func forEach(_ body: (Entry) -> Void) {
+        for first in chains {
+            var candidate = first
+            while let entry = candidate {
+                body(entry)
+                candidate = entry.next
+            }
+        }
     }
 
     mutating func takeDiscarded() -> [String] {
@@ -151,13 +186,7 @@ struct StatementCache {
 
     private mutating func discardOldest() {
         var oldest: Entry?
-        for first in chains {
-            var candidate = first
-            while let entry = candidate {
-                if oldest.map({ entry.lastUse < $0.lastUse }) ?? true { oldest = entry }
-                candidate = entry.next
-            }
-        }
+        forEach { entry in if oldest.map({ entry.lastUse < $0.lastUse }) ?? true { oldest = entry } }
         if let oldest { forget(oldest) }
     }
 

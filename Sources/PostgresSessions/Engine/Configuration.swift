@@ -16,7 +16,7 @@ extension Engine {
         public var observers: [any EngineObserver]
         /// Asked at each connect; outranks user and password of the URL. A thrown error fails that connect.
         public var credentials: (@Sendable () async throws -> Credentials)?
-        /// For what cannot be thrown: notices of the server, sessions dropped without `close()`.
+        /// For what cannot be thrown: notices of the server, sessions dropped without `close()`, rollbacks that failed.
         public var logger: Logger
         /// Every connection lives in one transaction that is never committed; see `withSandbox` of PostgresSessionsTesting.
         package var isSandbox = false

@@ -249,7 +249,7 @@ extension SQLQuery {
 }
 
 extension SessionOptions {
-    /// Some time after the server's own statement timeout: when the server does not answer at all.
-    var clientTimeout: Duration? { statementTimeout.map { $0 + .milliseconds(500) } }
+    /// Some time after the server's own statement timeout: when the server does not answer at all. Zero is no limit.
+    var clientTimeout: Duration? { statementTimeout.flatMap { $0 > .zero ? $0 + .milliseconds(500) : nil } }
     var clientDeadline: Monotonic? { clientTimeout.map { Monotonic.now.advanced(by: $0) } }
 }

@@ -35,6 +35,7 @@ public final class Engine: Sendable {
         guard configuration.statementCacheSize >= 0 else {
             throw EngineError.invalidConfiguration("statementCacheSize must not be negative")
         }
+        try configuration.session.validated()
         self.configuration = configuration
         isPlain =
             !configuration.isSandbox && configuration.session.locals.isEmpty

@@ -14,14 +14,17 @@ struct Connector: Sendable {
     let remembersStatement: Bool
     let logger: Logger
     private let firstConnect = FirstConnect()
+    private let staleTexts = StaleTexts()
 
     init(_ configuration: Engine.Configuration) throws(EngineError) {
         do throws(WireConnectFailure) {
             var parameters = try ConnectionParameters(parsing: configuration.url)
-            let timeouts = configuration.session.timeouts.map { "-c \($0.name)=\($0.value)" }
-            if !timeouts.isEmpty {
+            let settings = configuration.settings.map { name, value in
+                "-c \(name)=\(value.split(separator: " ").joined(separator: "\\ "))"
+            }
+            if !settings.isEmpty {
                 let given = parameters.resolved("options").map { [$0] } ?? []
-                parameters["options"] = (given + timeouts).joined(separator: " ")
+                parameters["options"] = (given + settings).joined(separator: " ")
             }
             self.parameters = parameters
         } catch {
@@ -49,7 +52,8 @@ struct Connector: Sendable {
             request.use(user: given.user, password: given.password)
         }
         let connection = PhysicalConnection(
-            try await request.run(), statementCacheSize: statementCacheSize, remembersStatement: remembersStatement)
+            try await request.run(), statementCacheSize: statementCacheSize, staleTexts,
+            remembersStatement: remembersStatement)
         guard !observers.isEmpty || isSandbox else { return connection }
         // A hook that does not end keeps libpq's handle: its socket is ended, and the handle is freed when it lets go.
         return try await BoundedWait.run(

@@ -131,46 +131,12 @@ final class WholeResult: RowCursor, @unchecked Sendable {
 extension SQLQuery {
     /// Whether DECLARE CURSOR takes it: a query that changes nothing. What changes something begins with another word, or with WITH.
     var canBeACursor: Bool {
-        let words = text.lowercased().withoutLeadingComments.split { !($0.isLetter || $0 == "_") }
-        guard words.first == "with" else { return ["select", "values", "table"].contains(words.first) }
-        return !words.contains { ["insert", "update", "delete", "merge"].contains($0) }
-    }
-}
-
-extension String {
-    /// From the first word on: without the spaces, parentheses and comments before it.
-    fileprivate var withoutLeadingComments: Substring {
-        var rest = self[...]
-        while true {
-            rest = rest.drop { $0.isWhitespace || $0 == "(" }
-            if rest.hasPrefix("--") {
-                rest = rest.drop { !$0.isNewline }
-            } else if rest.hasPrefix("/*") {
-                rest = rest.afterComment
-            } else {
-                return rest
-            }
+        let text = text.lowercased()
+        var words = LeadingWords(text)
+        let first = words.next()
+        guard first == "with" else { return ["select", "values", "table"].contains(first) }
+        return !text.split { !($0.isLetter || $0 == "_") }.contains {
+            ["insert", "update", "delete", "merge"].contains($0)
         }
-    }
-}
-
-extension Substring {
-    /// Behind the comment that it begins with; comments nest.
-    fileprivate var afterComment: Substring {
-        var rest = self
-        var depth = 0
-        while !rest.isEmpty {
-            if rest.hasPrefix("/*") {
-                depth += 1
-                rest = rest.dropFirst(2)
-            } else if rest.hasPrefix("*/") {
-                depth -= 1
-                rest = rest.dropFirst(2)
-                if depth == 0 { break }
-            } else {
-                rest = rest.dropFirst()
-            }
-        }
-        return rest
     }
 }

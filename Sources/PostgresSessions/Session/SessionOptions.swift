@@ -12,7 +12,8 @@ public enum AccessMode: String, Sendable, Hashable {
     case readWrite = "READ WRITE"
 }
 
-/// Defaults for sessions. On an engine for all of them; on a session over the engine's. nil leaves the server's.
+/// Defaults for sessions. On an engine for all of them, and for its statements without a session; on a session over the
+/// engine's. nil leaves the server's.
 public struct SessionOptions: Sendable, Hashable {
     public var isolationLevel: IsolationLevel?
     public var accessMode: AccessMode?
@@ -74,9 +75,40 @@ public struct SessionOptions: Sendable, Hashable {
     }
 }
 
+extension SessionOptions {
+    func validated() throws(EngineError) {
+        let all = [
+            ("statementTimeout", statementTimeout), ("lockTimeout", lockTimeout),
+            ("idleInTransactionTimeout", idleInTransactionTimeout),
+        ]
+        for (name, value) in all where (value ?? .zero) < .zero {
+            throw .invalidConfiguration("session.\(name) must not be negative")
+        }
+    }
+}
+
+extension Engine.Configuration {
+    /// What each connection is opened with, so that it holds for statements without a session too. In a sandbox, whose
+    /// transaction is everybody's, sessions cannot have characteristics of their own.
+    var settings: [(name: String, value: String)] {
+        guard !isSandbox else { return session.timeouts }
+        var settings = session.timeouts
+        if let level = session.isolationLevel {
+            settings.append(("default_transaction_isolation", level.rawValue.lowercased()))
+        }
+        if let mode = session.accessMode {
+            settings.append(("default_transaction_read_only", mode == .readOnly ? "on" : "off"))
+        }
+        return settings
+    }
+}
+
 extension Duration {
-    /// Rounded up, so that a positive duration never becomes 0, which PostgreSQL reads as "no limit".
+    /// Rounded up, so that a positive duration never becomes 0, which PostgreSQL reads as "no limit"; at most as long as
+    /// it takes, some 24 days.
     var wholeMilliseconds: Int64 {
+        let longest = Int64(Int32.max)
+        guard self < .milliseconds(longest) else { return longest }
         let (seconds, attoseconds) = components
         return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
@@ -106,8 +138,9 @@ public struct RetryPolicy: Sendable, Hashable {
     /// The body runs once.
     public static let never = RetryPolicy(maxAttempts: 1, baseDelay: .zero)
 
-    /// Again after a serialization failure (40001), a deadlock (40P01), at COMMIT too, or a connection lost before
-    /// COMMIT was sent; never after an unknown outcome. Pauses grow exponentially with full jitter.
+    /// Again after a serialization failure (40001), a deadlock (40P01), at COMMIT too, a connection lost before COMMIT was
+    /// sent, or a prepared statement that a change of its table has made useless; never after an unknown outcome, nor where
+    /// the body has committed by hand. Pauses grow exponentially with full jitter. See ``EngineObserver/willRetry(attempt:after:origin:)``.
     public static func onConflict(maxAttempts: Int, baseDelay: Duration = .milliseconds(10)) -> RetryPolicy {
         RetryPolicy(maxAttempts: max(1, maxAttempts), baseDelay: baseDelay)
     }
