@@ -123,6 +123,12 @@ package final class WireConnection: @unchecked Sendable {
         return !isBroken
     }
 
+    /// The end of a connection whose socket has announced it, with the server's last words: what is said now reaches nobody.
+    package func announcedEnd() -> WireError? {
+        guard watch.hasEnded, !isAliveNow() else { return nil }
+        return .lost(oneLine(PQerrorMessage(conn)), lastFatal)
+    }
+
     /// Asks the flight that runs now, or comes next, to end soon. Any thread; harmless when there is none.
     package func interrupt() { watch.interrupt() }
 

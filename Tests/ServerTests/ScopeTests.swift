@@ -40,6 +40,36 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test(arguments: [Duration.milliseconds(50), .zero, .seconds(-5)], [false, true])
+    func `that says nothing leaves nothing for what comes after it`(limit: Duration, isOpen: Bool) async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withTransaction { session in
+                if isOpen { try await session.execute("SELECT 1") }
+                try await session.withTimeout(limit) { _ in }
+                if limit <= .zero {
+                    let late = await outcome {
+                        try await session.withTimeout(limit) { session in try await session.execute("SELECT 1") }
+                    }
+                    #expect(late == .statementTimedOut)
+                }
+                let setting = try await session.query("SHOW statement_timeout", as: String.self).one()
+                #expect(setting == "0")
+            }
+        }
+    }
+
+    @Test func `may be longer than the server's longest, and gives the outer one's time back`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withTransaction { session in
+                try await session.withTimeout(.seconds(90 * 86_400)) { session in
+                    try await session.withTimeout(.seconds(20)) { session in _ = try await session.execute("SELECT 1") }
+                    let longest = try await session.query("SHOW statement_timeout", as: String.self).one()
+                    #expect(longest == "2147483647ms")
+                }
+            }
+        }
+    }
+
     @Test func `holds for all of its statements together`() async throws {
         try await withShop(one) { shop in
             let ending = await outcome {
@@ -105,6 +135,23 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
             #expect(try await shop.witness.query("SELECT id FROM items", as: Int.self).all() == [1])
             let again = await outcome { try await engine.commitPrepared(second) }
             #expect(again == .server(.undefinedObject))
+        }
+    }
+
+    @Test func `is neither committed nor rolled back for the session's actions`() async throws {
+        try await withPreparing { shop in
+            let told = Journal<String>()
+            try await shop.engine.withSession { session in
+                session.afterCommit { told.append("committed") }
+                session.afterRollback { told.append("rolled back") }
+                #expect(await outcome { try await session.prepare(as: "nothing") } == .invalidState)
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                try await session.prepare(as: "order")
+                try await session.execute("SELECT 1")
+                try await session.commit()
+            }
+            #expect(told.all.isEmpty)
+            try await shop.engine.rollbackPrepared("order")
         }
     }
 }

@@ -95,6 +95,9 @@ struct FlightOutcome {
         completed > flight.leading.count + fed + flight.further.count
     }
 
+    /// What the server says it has done, in order.
+    func tags(of flight: Flight) -> [String] { flight.feed?.results.map(\.tag) ?? results.map(\.commandTag) }
+
     /// Every statement's result, in order.
     var results: [WireResult] { (result.map { [$0] } ?? []) + further }
 }

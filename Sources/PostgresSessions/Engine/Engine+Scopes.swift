@@ -54,6 +54,9 @@ extension Engine {
             } catch {
                 guard attempt < retry.maxAttempts, core.mayRetry(after: error), !Task.isCancelled else { throw error }
                 logger.debug("running a transaction again", metadata: ["attempt": "\(attempt + 1)"])
+                for observer in configuration.observers {
+                    observer.willRetry(attempt: attempt + 1, after: error, origin: "\(core.origin)")
+                }
             }
             try await Task.sleep(for: retry.pause(after: attempt))
             attempt += 1

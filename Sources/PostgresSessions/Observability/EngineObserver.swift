@@ -29,6 +29,9 @@ public protocol EngineObserver: Sendable {
     func didSuspectLeak(_ connection: ConnectionInfo, origin: String, lastStatement: String?)
     /// A session was dropped without `close()`; its work is rolled back. `origin` is where it was made.
     func didDropSession(origin: String)
+    /// A transaction's body is run again, for the `attempt`th time (the first is 1), because of the error. `origin` is where
+    /// the transaction was made.
+    func willRetry(attempt: Int, after error: any Error, origin: String)
     /// Whether this error means that the connection must not be used again; `verdict` is the library's own opinion.
     func isDisconnect(_ error: ServerError, verdict: Bool) -> Bool
 }
@@ -44,6 +47,7 @@ extension EngineObserver {
     public func didFailToConnect(_ failure: ConnectFailure) {}
     public func didSuspectLeak(_ connection: ConnectionInfo, origin: String, lastStatement: String?) {}
     public func didDropSession(origin: String) {}
+    public func willRetry(attempt: Int, after error: any Error, origin: String) {}
     public func isDisconnect(_ error: ServerError, verdict: Bool) -> Bool { verdict }
 }
 

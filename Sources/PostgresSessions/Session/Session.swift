@@ -66,9 +66,11 @@ public final class Session {
 
     /// Commits the transaction, always the outermost, and gives the connection home. Without one, nothing is sent.
     ///
-    /// Not cancellable once sent. - Throws: ``ServerError`` where COMMIT itself fails (a deferred constraint, a
+    /// Not cancellable once sent. Where a timeout limits the statements, its answer is waited for so long and five seconds.
+    /// - Throws: ``ServerError`` where COMMIT itself fails (a deferred constraint, a
     /// serialization failure); ``EngineError/transactionAborted(_:)`` where nothing was committed because a statement
-    /// had failed; ``EngineError/commitOutcomeUnknown(_:)`` where the answer never came.
+    /// had failed; ``EngineError/connectionLost(_:)`` where the connection had ended before COMMIT was sent;
+    /// ``EngineError/commitOutcomeUnknown(_:)`` where the answer never came.
     public func commit() async throws { try await core.commit(in: scope) }
 
     /// The last statement and COMMIT in one round trip. If the statement is refused, nothing is committed.
@@ -118,7 +120,8 @@ public final class Session {
     // MARK: Two-phase commit
 
     /// The first phase: PREPARE TRANSACTION. The unit of work ends here and the connection goes home; the transaction waits
-    /// on the server for ``Engine/commitPrepared(_:)`` or ``Engine/rollbackPrepared(_:)``, from any session.
+    /// on the server for ``Engine/commitPrepared(_:)`` or ``Engine/rollbackPrepared(_:)``, from any session. What was
+    /// registered with ``afterCommit(_:)`` and ``afterRollback(_:)`` is forgotten: neither has happened.
     ///
     /// Needs `max_prepared_transactions` above 0. - Throws: as ``commit()``.
     public func prepare(as gid: String) async throws { try await core.prepare(as: gid, in: scope) }

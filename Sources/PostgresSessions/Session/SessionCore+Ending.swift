@@ -27,6 +27,7 @@ extension SessionCore {
     func commit(with query: SQLQuery, in scope: Int?) async throws -> WireResult {
         try query.validated()
         try claim(scope)
+        hasSentCommit = false
         let outcome: Result<WireResult, any Error>
         do {
             var flight = Flight(statement: query)
@@ -38,7 +39,7 @@ extension SessionCore {
             outcome = .failure(error)
             if case EngineError.commitOutcomeUnknown = error {
                 forgetActions()
-            } else {
+            } else if case .none = transaction, hasSentCommit {
                 noteOutcome(isCommitted: false)
             }
         }
@@ -48,7 +49,8 @@ extension SessionCore {
         return try outcome.get()
     }
 
-    /// PREPARE TRANSACTION ends the unit of work as COMMIT does, and is as little cancellable.
+    /// PREPARE TRANSACTION ends the unit of work as COMMIT does, and is as little cancellable. What becomes of the transaction
+    /// is not decided by it.
     func prepare(as gid: String, in scope: Int?) async throws {
         let literal = try SQLQuery.literal(gid, what: "a prepared transaction's gid")
         try await end(in: scope) {
@@ -56,7 +58,7 @@ extension SessionCore {
             case .none, .pending: throw EngineError.invalidState("there is no transaction to prepare")
             case .active where !frame.isWhole: throw EngineError.invalidState("a savepoint cannot be prepared")
             case .active, .failed, .lost:
-                try await finish(with: "PREPARE TRANSACTION \(literal)", tag: "PREPARE TRANSACTION")
+                try await finish(with: "PREPARE TRANSACTION \(literal)", tag: "PREPARE TRANSACTION") { forgetActions() }
             }
         }
     }
@@ -68,15 +70,15 @@ extension SessionCore {
             await leaveOuterOpen()
             return noteOutcome(isCommitted: true)
         }
-        try await finish(with: command ?? "COMMIT", tag: frame.commitTag)
+        try await finish(with: command ?? "COMMIT", tag: frame.commitTag) { noteOutcome(isCommitted: true) }
     }
 
     @inline(__always)
-    private func finish(with command: consuming SQLQuery, tag: StaticString) async throws {
+    private func finish(with command: consuming SQLQuery, tag: StaticString, _ note: () -> Void) async throws {
         switch transaction {
         case .none, .pending:
             endTransaction()
-            return noteOutcome(isCommitted: true)
+            return note()
         case .failed(let state):
             throw EngineError.transactionAborted("a statement failed with \(state); it cannot be committed")
         case .lost(let why): throw EngineError.transactionAborted(why)
@@ -84,10 +86,11 @@ extension SessionCore {
         }
         try Task.checkCancellation()
         guard let lease else { return }
+        try checkNotEnded(lease)
         hasSentCommit = true
         let outcome: FlightOutcome
         do throws(WireError) {
-            let limits = FlightLimits(isInterruptible: false)
+            let limits = FlightLimits(hard: commitDeadline, isInterruptible: false)
             outcome = try await lease.connection.fly(
                 Flight(leading: debts, statement: command, limits: limits, isOwn: true))
         } catch {
@@ -104,11 +107,25 @@ extension SessionCore {
             guard result.isTagged(tag) else {
                 throw EngineError.transactionAborted("the server answered \(tag) with \(result.commandTag)")
             }
-            noteOutcome(isCommitted: true)
+            note()
         } catch {
             noteOutcome(isCommitted: false)
             throw error
         }
+    }
+
+    /// A COMMIT that nobody would hear is not sent: so it is known that nothing was committed.
+    func checkNotEnded(_ lease: Lease) throws {
+        guard isCommitFinal, let end = lease.wire.announcedEnd() else { return }
+        giveBackBroken()
+        throw end.surfaced(hasTimeout: false)
+    }
+
+    /// COMMIT is not cancelled when a statement's time is up, but neither is a server waited for that has stopped.
+    private var commitDeadline: Monotonic? {
+        guard timeout != nil || options.statementTimeout != nil else { return nil }
+        let latest = [options.clientDeadline, timeout].compactMap { $0 }.min()
+        return latest.map { max($0, .now).advanced(by: ConnectionPool.housekeepingTimeout) }
     }
 
     // MARK: Rollback
@@ -134,7 +151,12 @@ extension SessionCore {
                 } else {
                     await lease.connection.rollBack(within: timeout)
                 }
-            if !isClean { giveBackBroken() }
+            if !isClean {
+                engine.logger.warning(
+                    "a transaction could not be rolled back; its connection is closed, and the server rolls back",
+                    metadata: ["pg.session.origin": "\(origin)"])
+                giveBackBroken()
+            }
         }
         endTransaction()
     }
@@ -162,7 +184,7 @@ extension SessionCore {
             return false
         }
         defer { unclaim() }
-        guard case .none = transaction, lease == nil, afterCommit.isEmpty && afterRollback.isEmpty else { return false }
+        guard case .none = transaction, lease == nil, dueActions.isEmpty else { return false }
         isClosed = true
         return true
     }
@@ -210,26 +232,38 @@ extension SessionCore {
 
     // MARK: After the end
 
+    /// The transaction is over: the actions for this outcome are due.
     func noteOutcome(isCommitted: Bool) {
-        if isCommitted { afterRollback.removeAll() } else { afterCommit.removeAll() }
+        if isCommitted { mayBeCommitted = true }
+        guard !(afterCommit.isEmpty && afterRollback.isEmpty) else { return }
+        dueActions += isCommitted ? afterCommit : afterRollback
+        afterCommit.removeAll()
+        afterRollback.removeAll()
     }
 
-    /// The outcome is unknown: neither "committed" nor "rolled back" may be said. The unit of work is over.
+    /// A statement's own text has ended the transaction.
+    func noteOutcome(_ tags: [String]) {
+        switch tags.last(where: { ["COMMIT", "ROLLBACK", "PREPARE TRANSACTION"].contains($0) }) {
+        case "COMMIT": noteOutcome(isCommitted: true)
+        case "PREPARE TRANSACTION": forgetActions()
+        default: noteOutcome(isCommitted: false)
+        }
+    }
+
+    /// Neither "committed" nor "rolled back" may be said. The unit of work is over.
     func forgetActions() {
+        mayBeCommitted = true
         transaction = .none
         transactionID = nil
         afterCommit.removeAll()
         afterRollback.removeAll()
     }
 
-    /// The actions that are due: those of the outcome that has happened. None while the transaction is open.
-    private func takeActions() -> [@Sendable () async -> Void] {
-        guard case .none = transaction, !(afterCommit.isEmpty && afterRollback.isEmpty) else { return [] }
-        defer {
-            afterCommit.removeAll()
-            afterRollback.removeAll()
-        }
-        return afterCommit + afterRollback
+    /// The actions that are due: those of the outcome that has happened.
+    func takeActions() -> [@Sendable () async -> Void] {
+        guard !dueActions.isEmpty else { return [] }
+        defer { dueActions.removeAll() }
+        return dueActions
     }
 
     /// `commit` or `rollback` by hand: every scope that owned part of the transaction is over, but for its end.

@@ -17,19 +17,50 @@ extension SessionCore {
             if !closeAtOnce() { await close() }
             return result
         } catch {
+            abandoned = transaction
             await close()
             throw error
         }
     }
 
-    /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT.
+    /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT,
+    /// also where the body had swallowed it and went on; or a prepared statement that no longer fits, which is forgotten by
+    /// now. Never where something may have been committed.
     func mayRetry(after error: any Error) -> Bool {
+        guard !mayBeCommitted else { return false }
         switch error {
-        case let error as ServerError:
-            return [.serializationFailure, .deadlockDetected].contains(error.sqlState)
+        case let error as ServerError: return error.sqlState.isConflict || error.isStaleStatement
         case EngineError.connectionLost: return !hasSentCommit
+        case EngineError.transactionAborted:
+            switch abandoned {
+            case .failed(let state): return state.isConflict
+            case .lost: return !hasSentCommit
+            case .none, .pending, .active: return false
+            }
         default: return false
         }
+    }
+
+    // MARK: The opening flight once more
+
+    /// What an opening flight that comes to nothing has to say again: how the transaction begins, and its open scopes.
+    struct Beginning {
+        var transaction: Transaction
+        var characteristics: TransactionCharacteristics
+        var savepoints: [Savepoint]
+        var riders: [Rider]
+    }
+
+    var beginning: Beginning {
+        Beginning(
+            transaction: transaction, characteristics: characteristics, savepoints: savepoints, riders: riders)
+    }
+
+    func beginAgain(_ beginning: Beginning) {
+        transaction = beginning.transaction
+        characteristics = beginning.characteristics
+        savepoints = beginning.savepoints
+        riders = beginning.riders
     }
 
     // MARK: Nested scopes
@@ -183,12 +214,16 @@ extension SessionCore {
         let (previous, serverTimeout) = (timeout, options.statementTimeout)
         let deadline = Monotonic.now.advanced(by: duration)
         timeout = previous.map { min($0, deadline) } ?? deadline
-        // The server's own limit is a little later, so that the client's is the one that is seen.
-        riders.append(.setting("statement_timeout", to: duration + .milliseconds(250)))
+        let number = nextSerial()
+        riders.append(.timeout(at: deadline, number))
         unclaim()
         defer {
             timeout = previous
-            if case .active = transaction { riders.append(.setting("statement_timeout", to: serverTimeout)) }
+            if let unsent = riders.firstIndex(where: { $0.timeout == number }) {
+                riders.remove(at: unsent)
+            } else if case .active = transaction {
+                riders.append(previous.map { .timeout(at: $0) } ?? .timeout(serverTimeout))
+            }
         }
         return try await plainScope(in: outer, body)
     }
@@ -205,9 +240,14 @@ extension SessionCore {
 }
 
 extension SessionCore.Rider {
-    /// A server setting for the rest of the transaction; nil: the session's default.
-    static func setting(_ name: String, to duration: Duration?) -> Self {
+    /// The server's limit for each statement in the rest of the transaction; nil: the session's default.
+    static func timeout(_ duration: Duration?, _ number: Int? = nil) -> Self {
         let value = duration.map { String($0.wholeMilliseconds) } ?? "DEFAULT"
-        return Self(command: "SET LOCAL \(unsafeRaw: name) TO \(unsafeRaw: value)", savepoint: nil)
+        return Self(command: "SET LOCAL statement_timeout TO \(unsafeRaw: value)", savepoint: nil, timeout: number)
+    }
+
+    /// A little later than the client's, so that the client's is the one that is seen.
+    static func timeout(at deadline: Monotonic, _ number: Int? = nil) -> Self {
+        timeout(max(Monotonic.now.duration(to: deadline), .zero) + .milliseconds(250), number)
     }
 }

@@ -45,11 +45,16 @@ final class SessionCore: @unchecked Sendable {
     /// Scopes that are open, innermost last; a handle is usable while its scope is among them.
     @exclusivity(unchecked) var scopes: [Scope] = []
     @exclusivity(unchecked) var isClosed = false
-    /// Actions for the end of the transaction.
+    /// Actions for the end of the transaction, and those whose time has come.
     @exclusivity(unchecked) var afterCommit: [@Sendable () async -> Void] = []
     @exclusivity(unchecked) var afterRollback: [@Sendable () async -> Void] = []
-    /// Whether COMMIT has been sent for this unit of work; after that, nothing is retried.
+    @exclusivity(unchecked) var dueActions: [@Sendable () async -> Void] = []
+    /// Whether COMMIT has been sent with the last statement, or after it.
     @exclusivity(unchecked) var hasSentCommit = false
+    /// Something of this session may stay; after that, nothing is run again.
+    @exclusivity(unchecked) var mayBeCommitted = false
+    /// How the transaction stood when its scope was left by an error.
+    @exclusivity(unchecked) var abandoned = Transaction.none
     @exclusivity(unchecked) var timeout: Monotonic?
     /// The transaction's id on the server, where the options ask for it and it has one.
     @exclusivity(unchecked) var transactionID: UInt64?
@@ -62,7 +67,10 @@ final class SessionCore: @unchecked Sendable {
 
     struct Rider {
         var command: SQLQuery
+        /// The savepoint that it makes.
         var savepoint: String?
+        /// The number of the scope with a timeout that it tells the server of.
+        var timeout: Int?
     }
 
     struct Scope {
@@ -122,7 +130,15 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: query, rows: rows)
-        return try await say(&flight, thenCommit: false).result.unsafelyUnwrapped
+        let outcome = try await say(&flight, thenCommit: false)
+        if !dueActions.isEmpty { await runActions() }
+        return outcome.result.unsafelyUnwrapped
+    }
+
+    /// Of a transaction that a statement's own text has ended.
+    @inline(never)
+    private func runActions() async {
+        for action in takeActions() { await action() }
     }
 
     /// Several statements in one flight, answered in order. If one is refused, those after it are not executed.
@@ -189,13 +205,19 @@ final class SessionCore: @unchecked Sendable {
             do throws(WireError) {
                 outcome = try await lease.connection.fly(flight)
             } catch {
+                let beginning = beginning
                 giveBackBroken()
                 let mayReplay = !thenCommit && joined == nil && !Task.isCancelled
-                if mayReplay && replays.take(after: error, lease) { continue }
+                if mayReplay && replays.take(after: error, lease) {
+                    beginAgain(beginning)
+                    continue
+                }
                 throw fail(error, thenCommit: thenCommit)
             }
             if outcome.failure?.isStaleStatement == true, frame.isOwn, replays.takeRepair() {
+                let beginning = beginning
                 await rollBackQuietly()
+                beginAgain(beginning)
                 continue
             }
             try conclude(&outcome, of: flight, opening: opening)
@@ -229,6 +251,7 @@ final class SessionCore: @unchecked Sendable {
     @inline(__always)
     private func goOn(with flight: inout Flight, thenCommit: Bool) async throws -> FlightOutcome {
         guard let lease else { throw EngineError.invalidState("the transaction has no connection") }
+        if thenCommit { try checkNotEnded(lease) }
         hasSentCommit = thenCommit
         prepare(&flight, thenCommit: thenCommit)
         var outcome: FlightOutcome
@@ -281,7 +304,9 @@ final class SessionCore: @unchecked Sendable {
         case .inTransaction where outcome.trailing != nil: endTransaction()  // a savepoint's RELEASE
         case .inTransaction: transaction = .active
         case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
-        default: endTransaction()  // a statement, or COMMIT, ended it
+        default:  // a statement, or COMMIT, ended it
+            endTransaction()
+            if flight.trailing == nil { noteOutcome(outcome.tags(of: flight)) }
         }
         if flight.trailing != nil, outcome.failure == nil, outcome.trailing?.isTagged(expectedTag) != true {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")

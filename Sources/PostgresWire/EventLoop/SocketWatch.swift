@@ -163,6 +163,9 @@ final class SocketWatch: Sendable {
         return deadline.map { $0 <= .now } == true ? .deadline : .ready
     }
 
+    /// Whether the socket's end has been announced. It stays so.
+    var hasEnded: Bool { state.withLock { $0.ready.contains(.ended) } }
+
     func clearInterrupt() { state.withLock { $0.isInterrupted = false } }
 
     /// From now on the owner is told when the socket ends. True if there may be something to read already.

@@ -148,6 +148,7 @@ final class RecordingObserver: EngineObserver {
         var lent: [Int] = []
         var closed: [Int] = []
         var dropped: [String] = []
+        var retries: [Int] = []
     }
 
     private let events = Mutex(Events())
@@ -158,7 +159,13 @@ final class RecordingObserver: EngineObserver {
     /// Where the sessions were made that were dropped.
     var dropped: [String] { events.withLock { $0.dropped } }
 
+    /// The numbers of the attempts that were made after the first.
+    var retries: [Int] { events.withLock { $0.retries } }
+
     func didCheckOut(_ connection: ConnectionInfo) { events.withLock { $0.lent.append(connection.processID) } }
     func didClose(_ connection: ConnectionInfo) { events.withLock { $0.closed.append(connection.processID) } }
     func didDropSession(origin: String) { events.withLock { $0.dropped.append(origin) } }
+    func willRetry(attempt: Int, after error: any Error, origin: String) {
+        events.withLock { $0.retries.append(attempt) }
+    }
 }

@@ -1,0 +1,81 @@
+import PostgresSessions
+import PostgresSessionsTesting
+import Testing
+
+private let one = PoolOptions(size: 1, maxOverflow: 0)
+private let thrice = RetryPolicy.onConflict(maxAttempts: 3, baseDelay: .milliseconds(1))
+
+@Suite(.timeLimit(.minutes(30))) struct `A retry` {
+    private func conflict(_ code: String = "40001") -> SQLQuery {
+        SQLQuery(unsafeRaw: "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '\(code)'; END $$")
+    }
+
+    @Test func `is counted for the observers`() async throws {
+        try await withShop(one) { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction(retry: thrice) { try await $0.execute(conflict("40P01")) }
+            }
+            #expect(ending == .server(.deadlockDetected))
+            #expect(shop.observer.retries == [2, 3])
+        }
+    }
+
+    @Test func `comes after a conflict that the body has swallowed`() async throws {
+        try await withShop(one) { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction(retry: thrice) { session in
+                    _ = await outcome { try await session.execute(conflict()) }
+                }
+            }
+            #expect(ending == .transactionAborted)
+            #expect(shop.observer.retries == [2, 3])
+        }
+    }
+
+    @Test(arguments: ["commit()", "COMMIT"])
+    func `never comes where the body has committed`(by: String) async throws {
+        try await withShop { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction(retry: thrice) { session in
+                    try await session.execute("INSERT INTO items SELECT count(*), 'item' FROM items")
+                    if by == "COMMIT" { try await session.execute("COMMIT") } else { try await session.commit() }
+                    // Somebody else's conflict.
+                    try await shop.engine.execute(conflict())
+                }
+            }
+            #expect(ending == .server(.serializationFailure))
+            let count = try await shop.itemCount()
+            #expect(count == 1)
+        }
+    }
+
+    @Test func `comes after a connection that ended before COMMIT was sent`() async throws {
+        try await withShop(one) { shop in
+            let runs = Journal<Int>()
+            try await shop.engine.withTransaction(retry: thrice) { session in
+                runs.append(1)
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                guard runs.all.count == 1 else { return }
+                try await shop.terminateBackends()
+                // The end of a socket is heard a moment after the server has counted it.
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(runs.all.count == 2)
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+
+    @Test func `comes after a statement whose table changed in mid-transaction`() async throws {
+        try await withShop(one) { shop in
+            _ = try await shop.engine.query("SELECT * FROM items").all()
+            let runs = Journal<Int>()
+            try await shop.engine.withTransaction(retry: thrice) { session in
+                runs.append(1)
+                try await session.execute("SELECT 1")
+                if runs.all.count == 1 { try await shop.witness.execute("ALTER TABLE items ADD COLUMN more int8") }
+                _ = try await session.query("SELECT * FROM items").all()
+            }
+            #expect(runs.all.count == 2)
+        }
+    }
+}
