@@ -109,6 +109,8 @@ private func withParcels(_ body: (Session) async throws -> Void) async throws {
                 "INSERT INTO domains (many) VALUES (\([1, -1 + 3, Int.max >> 40, nil] as [Int?]))")
             let many = try await session.query("SELECT many::int4[] FROM domains", as: [Int?].self).one()
             #expect(many == [1, 2, Int.max >> 40, nil])
+            // The bytes of this one are digits.
+            try await session.execute("UPDATE domains SET many = ARRAY[825373492]")
             let error = try await failure {
                 try await session.query("SELECT many FROM domains", as: [Int?].self).one()
             }

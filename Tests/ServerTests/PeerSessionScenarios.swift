@@ -145,12 +145,22 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
-    @Test func `M209: COPY as a statement is refused, and costs that connection alone`() async throws {
-        try await withShop(one) { shop in
-            let ending = await outcome { try await shop.engine.execute("COPY items TO STDOUT") }
-            #expect(ending == .connectionLost)
-            try await shop.engine.execute("INSERT INTO items VALUES (1, 'item')")
+    @Test(
+        arguments: ["COPY items TO STDOUT", "/* in */ copy items\nFROM stdin", "COPY (SELECT 1) TO STDOUT CSV"],
+        [0, 16])
+    func `M209: COPY as a statement is refused before it is sent`(text: String, cacheSize: Int) async throws {
+        try await withShop(one, statementCacheSize: cacheSize) { shop in
+            let copy = SQLQuery(unsafeRaw: text)
+            let ending = await outcome { try await shop.engine.execute(copy) }
+            #expect(ending == .encoding)
+            let before = try await shop.backends()
+            try await shop.engine.withTransaction { session in
+                let error = await #expect(throws: EngineError.self) { try await session.execute(copy) }
+                #expect(error.map { "\($0)".contains("copyIn") } == true)
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+            }
             #expect(try await shop.itemCount() == 1)
+            #expect(try await shop.backends() == before)
         }
     }
 

@@ -76,6 +76,11 @@ public struct SQLCell {
         SQLValueError("the text does not read as \(T.self)" + (isForeign ? "; " + remedy : ""))
     }
 
+    /// The bytes of a domain's number may look like digits: a number is never guessed.
+    func refuseForeignNumber() throws {
+        if isForeign { throw SQLValueError("the value's binary form is not known; " + remedy) }
+    }
+
     /// Whether the type is the database's own, and its binary form may thus be its text or anything else.
     private var isForeign: Bool { isBinary && type.rawValue >= Self.firstUserDefinedType }
 

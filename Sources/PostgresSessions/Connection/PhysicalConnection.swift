@@ -260,13 +260,19 @@ final class PhysicalConnection: @unchecked Sendable {
         let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard cache.isEnabled, !isUnnamed else {
             let text = command.text
-            if !isOwn { leftovers.formUnion(SessionState(leftBy: text)) }
+            if !isOwn {
+                if SessionState.isCopyConversation(text) { throw Self.copyRefusal }
+                leftovers.formUnion(SessionState(leftBy: text))
+            }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(.unnamed(text: command.utf8))
             return
         }
         let entry = cache.entry(for: command.utf8, command.parameters)
-        if !isOwn { leftovers.formUnion(entry.leaves) }
+        if !isOwn {
+            if entry.isCopyConversation { throw Self.copyRefusal }
+            leftovers.formUnion(entry.leaves)
+        }
         if entry.state == .unknown {
             try wire.queuePrepare(name: entry.name, text: command.text, command.parameters)
             entry.state = .queued
@@ -276,29 +282,10 @@ final class PhysicalConnection: @unchecked Sendable {
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
+    /// COPY goes on with messages of its own, after which nothing in the flight could be answered.
+    private static let copyRefusal = WireError.refused("COPY from STDIN or to STDOUT goes through copyIn and copyOut")
+
     // MARK: Its answers
-
-    /// How far the answers of a flight have been read.
-    private struct ReplyReader {
-        /// Replies to the clean-up ahead of the flight that are still due.
-        var skipping: Int
-        /// The command whose reply is next.
-        var index = 0
-        /// How many of the statements that the flight prepares have been answered.
-        var prepared = 0
-        var outcome = FlightOutcome()
-        /// Why a command could not be queued.
-        var refusal: WireServerError?
-        /// There has been a reply: the server lives.
-        var hasAny = false
-
-        init(skipping: Int) { self.skipping = skipping }
-
-        /// How many of the user's statements have no answer yet.
-        func unanswered(of flight: Flight) -> Int {
-            1 + outcome.fed + flight.further.count - max(index - flight.leading.count, 0)
-        }
-    }
 
     /// Takes one reply. True: it was the flight's last.
     private func accept(_ reply: consuming Reply, of flight: Flight) throws(WireError) -> Bool {

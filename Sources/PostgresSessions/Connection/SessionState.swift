@@ -19,6 +19,13 @@ struct SessionState: OptionSet, Sendable {
         return words.next() == "alter"
     }
 
+    /// Whether this statement would begin a conversation that a flight cannot have.
+    static func isCopyConversation(_ text: String) -> Bool {
+        let text = text.lowercased()
+        var words = LeadingWords(text)
+        return words.next() == "copy" && (text.contains("stdin") || text.contains("stdout"))
+    }
+
     /// What this statement may leave behind.
     init(leftBy text: String) {
         self = []

@@ -25,6 +25,8 @@ struct StatementCache {
         let leaves: SessionState
         /// Whether the others' columns may be out of date after it.
         let altersTables: Bool
+        /// It cannot be said in a flight.
+        let isCopyConversation: Bool
         @exclusivity(unchecked) var state = State.unknown
         /// What its results look like, known after its first execution.
         @exclusivity(unchecked) var columns: RowColumns?
@@ -41,6 +43,7 @@ struct StatementCache {
             let words = String(decoding: text, as: UTF8.self)
             leaves = SessionState(leftBy: words)
             altersTables = SessionState.altersTables(words)
+            isCopyConversation = SessionState.isCopyConversation(words)
         }
     }
 
