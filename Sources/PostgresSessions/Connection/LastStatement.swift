@@ -1,3 +1,4 @@
+internal import PostgresWire
 internal import Synchronization
 
 /// The text of the statement that a borrower has sent last, readable by whoever reports that he keeps the connection for long.
