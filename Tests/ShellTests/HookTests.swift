@@ -56,7 +56,7 @@ private struct NotToday: Error {}
                 try await engine.answers(2)
             }
         }
-        #expect(diary.events.all.count { $0 == "close" } == 3)
+        #expect(diary.events.all.count { $0 == "close" } >= 3)
         #expect(!diary.events.all.contains("invalidate"))
     }
 
