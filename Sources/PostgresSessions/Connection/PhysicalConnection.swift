@@ -38,17 +38,10 @@ final class PhysicalConnection: @unchecked Sendable {
     /// For the report of a leak, which another thread makes; nil where nobody wants one.
     let lastStatement: LastStatement?
 
-    private enum Planned {
-        case prepared(StatementCache.Entry)
-        case unnamed(text: [UInt8])
-
-        var entry: StatementCache.Entry? { if case .prepared(let entry) = self { entry } else { nil } }
-        var text: [UInt8] {
-            switch self {
-            case .prepared(let entry): entry.text
-            case .unnamed(let text): text
-            }
-        }
+    private struct Planned {
+        var entry: StatementCache.Entry?
+        /// Where there is no entry to know it.
+        var text: [UInt8] = []
     }
 
     private static let longestTurn = Duration.milliseconds(10)
@@ -265,7 +258,7 @@ final class PhysicalConnection: @unchecked Sendable {
                 leftovers.formUnion(SessionState(leftBy: text))
             }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
-            plan.append(.unnamed(text: command.utf8))
+            plan.append(Planned(text: command.utf8))
             return
         }
         let entry = cache.entry(for: command.utf8, command.parameters)
@@ -278,7 +271,7 @@ final class PhysicalConnection: @unchecked Sendable {
             entry.state = .queued
             preparing.append(plan.count)
         }
-        plan.append(.prepared(entry))
+        plan.append(Planned(entry: entry))
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
@@ -318,7 +311,7 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.take(result, at: reader.index, of: flight)
             reader.outcome.completed += 1
         case .refused(let error):
-            let text = planned.text
+            let text = entry?.text ?? planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
             if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(text) }
