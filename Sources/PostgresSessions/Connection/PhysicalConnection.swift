@@ -253,19 +253,13 @@ final class PhysicalConnection: @unchecked Sendable {
         let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard cache.isEnabled, !isUnnamed else {
             let text = command.text
-            if !isOwn {
-                if SessionState.isCopyConversation(text) { throw Self.copyRefusal }
-                leftovers.formUnion(SessionState(leftBy: text))
-            }
+            if !isOwn { try note(StatementTraits(of: text)) }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(Planned(text: command.utf8))
             return
         }
         let entry = cache.entry(for: command.utf8, command.parameters)
-        if !isOwn {
-            if entry.isCopyConversation { throw Self.copyRefusal }
-            leftovers.formUnion(entry.leaves)
-        }
+        if !isOwn { try note(entry.traits) }
         if entry.state == .unknown {
             try wire.queuePrepare(name: entry.name, text: command.text, command.parameters)
             entry.state = .queued
@@ -275,8 +269,15 @@ final class PhysicalConnection: @unchecked Sendable {
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
-    /// COPY goes on with messages of its own, after which nothing in the flight could be answered.
-    private static let copyRefusal = WireError.refused("COPY from STDIN or to STDOUT goes through copyIn and copyOut")
+    /// What a user's statement will do to the session. COPY would go on with messages of its own, after which nothing in the
+    /// flight could be answered.
+    @inline(__always)
+    private func note(_ traits: StatementTraits) throws(WireError) {
+        guard !traits.isCopyConversation else {
+            throw .refused("COPY from STDIN or to STDOUT goes through copyIn and copyOut")
+        }
+        leftovers.formUnion(traits.leaves)
+    }
 
     // MARK: Its answers
 
@@ -304,8 +305,8 @@ final class PhysicalConnection: @unchecked Sendable {
                 describe(result, entry)
                 if let rows = flight.rows { entry.rowCount = max(rows.count, result.rowCount) }
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
-                if entry.leaves.contains(.preparedStatements) { cache.forgetAll() }
-                if entry.altersTables { cache.renewAll() }
+                if entry.traits.leaves.contains(.preparedStatements) { cache.forgetAll() }
+                if entry.traits.altersTables { cache.renewAll() }
             }
             hasCompletedAny = true
             reader.outcome.take(result, at: reader.index, of: flight)

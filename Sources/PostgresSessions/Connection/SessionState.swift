@@ -13,25 +13,10 @@ struct SessionState: OptionSet, Sendable {
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Whether this statement may change the columns of others that are prepared.
-    static func altersTables(_ text: String) -> Bool {
-        var words = LeadingWords(text.lowercased())
-        return words.next() == "alter"
-    }
-
-    /// Whether this statement would begin a conversation that a flight cannot have.
-    static func isCopyConversation(_ text: String) -> Bool {
-        let text = text.lowercased()
-        var words = LeadingWords(text)
-        return words.next() == "copy" && (text.contains("stdin") || text.contains("stdout"))
-    }
-
-    /// What this statement may leave behind.
-    init(leftBy text: String) {
+    /// What a statement in lower case may leave behind whose first word was taken from its words.
+    fileprivate init(leftBy text: String, _ first: String, _ words: inout LeadingWords) {
         self = []
-        let text = text.lowercased()
-        var words = LeadingWords(text)
-        switch words.next() {
+        switch first {
         case "set": if !["local", "transaction", "constraints"].contains(words.next()) { insert(.settings) }
         case "update": if text.contains("pg_settings") { insert(.settings) }
         case "listen": insert(.listens)
@@ -56,6 +41,25 @@ struct SessionState: OptionSet, Sendable {
         if contains(.temporaryTables) { commands.append("DISCARD TEMP") }
         if contains(.preparedStatements) { commands.append("DEALLOCATE ALL") }
         return commands
+    }
+}
+
+/// What the words of a statement tell of it before it is sent.
+struct StatementTraits {
+    /// What each execution may leave in the session.
+    let leaves: SessionState
+    /// Whether the columns of others that are prepared may be out of date after it.
+    let altersTables: Bool
+    /// It would begin a conversation that a flight cannot have.
+    let isCopyConversation: Bool
+
+    init(of text: String) {
+        let text = text.lowercased()
+        var words = LeadingWords(text)
+        let first = words.next()
+        altersTables = first == "alter"
+        isCopyConversation = first == "copy" && (text.contains("stdin") || text.contains("stdout"))
+        leaves = SessionState(leftBy: text, first, &words)
     }
 }
 

@@ -21,12 +21,7 @@ struct StatementCache {
         let text: [UInt8]
         let types: [UInt32]
         @exclusivity(unchecked) var lastUse: UInt64
-        /// What each execution may leave in the session.
-        let leaves: SessionState
-        /// Whether the others' columns may be out of date after it.
-        let altersTables: Bool
-        /// It cannot be said in a flight.
-        let isCopyConversation: Bool
+        let traits: StatementTraits
         @exclusivity(unchecked) var state = State.unknown
         /// What its results look like, known after its first execution.
         @exclusivity(unchecked) var columns: RowColumns?
@@ -40,10 +35,7 @@ struct StatementCache {
 
         init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
-            let words = String(decoding: text, as: UTF8.self)
-            leaves = SessionState(leftBy: words)
-            altersTables = SessionState.altersTables(words)
-            isCopyConversation = SessionState.isCopyConversation(words)
+            traits = StatementTraits(of: String(decoding: text, as: UTF8.self))
         }
     }
 

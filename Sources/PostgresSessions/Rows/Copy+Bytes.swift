@@ -13,11 +13,7 @@ extension Session {
     ) async throws -> Int where Pieces.Element: Sequence<UInt8> {
         var pieces = bytes.makeIterator()
         return try await core.copyIn(table, columns, .bytes(format), in: scope) { encoder in
-            while !encoder.isFull {
-                guard let piece = pieces.next() else { return false }
-                try encoder.append(piece)
-            }
-            return true
+            try encoder.fill(from: &pieces)
         }.rowsAffected
     }
 
@@ -28,11 +24,7 @@ extension Session {
     ) async throws -> Int where Pieces.Element: Sequence<UInt8> {
         var pieces = bytes.makeAsyncIterator()
         return try await core.copyIn(table, columns, .bytes(format), in: scope) { encoder in
-            while !encoder.isFull {
-                guard let piece = try await pieces.next(isolation: #isolation) else { return false }
-                try encoder.append(piece)
-            }
-            return true
+            try await encoder.fill(from: &pieces)
         }.rowsAffected
     }
 
@@ -54,11 +46,7 @@ extension Connection {
     ) async throws -> Int where Pieces.Element: Sequence<UInt8> {
         var pieces = bytes.makeIterator()
         return try await core.copyIn(table, columns, .bytes(format)) { encoder in
-            while !encoder.isFull {
-                guard let piece = pieces.next() else { return false }
-                try encoder.append(piece)
-            }
-            return true
+            try encoder.fill(from: &pieces)
         }.rowsAffected
     }
 
@@ -69,11 +57,7 @@ extension Connection {
     ) async throws -> Int where Pieces.Element: Sequence<UInt8> {
         var pieces = bytes.makeAsyncIterator()
         return try await core.copyIn(table, columns, .bytes(format)) { encoder in
-            while !encoder.isFull {
-                guard let piece = try await pieces.next(isolation: #isolation) else { return false }
-                try encoder.append(piece)
-            }
-            return true
+            try await encoder.fill(from: &pieces)
         }.rowsAffected
     }
 
@@ -81,5 +65,27 @@ extension Connection {
     public func copyOut(_ query: SQLQuery, format: CopyFormat) async throws -> sending CopyOutBytes {
         _ = try await core.beginCopyOut(query, as: format)
         return CopyOutBytes(source: core, text: query.text)
+    }
+}
+
+extension CopyEncoder {
+    /// Takes pieces until there is enough for one write. False: there are no more.
+    fileprivate mutating func fill<Pieces: IteratorProtocol>(from pieces: inout Pieces) throws -> Bool
+    where Pieces.Element: Sequence<UInt8> {
+        while !isFull {
+            guard let piece = pieces.next() else { return false }
+            try append(piece)
+        }
+        return true
+    }
+
+    /// As above.
+    fileprivate mutating func fill<Pieces: AsyncIteratorProtocol>(from pieces: inout Pieces) async throws -> Bool
+    where Pieces.Element: Sequence<UInt8> {
+        while !isFull {
+            guard let piece = try await pieces.next(isolation: #isolation) else { return false }
+            try append(piece)
+        }
+        return true
     }
 }

@@ -163,13 +163,10 @@ package class RowDecoder<T> {
 
     /// One row of COPY's binary format, without the message's header.
     package final func decode(copied bytes: UnsafeRawBufferPointer, row: Int) throws(EngineError) -> T {
-        defer { cells.unload() }
-        do {
-            try cells.load(copied: bytes, row: row)
-            return try decodeLoaded()
-        } catch {
-            throw .decoding(cells.reader.failure(error, T.self))
-        }
+        let place = UnsafeMutablePointer<T>.allocate(capacity: 1)
+        defer { place.deallocate() }
+        try decode(copied: bytes, row: row, into: place)
+        return place.move()
     }
 
     /// As above, into memory that is not initialized; and is not, either, when this throws.
