@@ -11,6 +11,10 @@ extension PoolStateMachine {
         replenish(&effects)
     }
 
+    /// Otherwise `lendIdle` lends nothing.
+    @inline(__always)
+    package var hasIdle: Bool { slots.idle > 0 }
+
     /// What `requested` grants without delay, for somebody who has not become a waiter. nil: ask by that event.
     @inline(__always)
     package mutating func lendIdle(

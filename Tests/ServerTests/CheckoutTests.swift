@@ -108,6 +108,27 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
     }
 }
 
+@Suite(.timeLimit(.minutes(30))) struct `An engine's executor` {
+    /// What is always ready to run does not keep an answer, a timer or another thread's job from being heard.
+    @Test func `hears of sockets and timers between jobs that never end`() async throws {
+        try await withShop(pool(1)) { shop in
+            let busy = (0..<16).map { _ in
+                Task(executorPreference: shop.engine.executor) { while !Task.isCancelled { await Task.yield() } }
+            }
+            defer { for task in busy { task.cancel() } }
+            let start = ContinuousClock.now
+            let late = try await Task(executorPreference: shop.engine.executor) {
+                for _ in 1...100 { try await shop.engine.execute("SELECT 1") }
+                return try await shop.engine.withConnection { _ in
+                    await outcome { try await shop.engine.withConnection(checkoutTimeout: .milliseconds(50)) { _ in } }
+                }
+            }.value
+            #expect(late == .checkoutTimedOut)
+            #expect(ContinuousClock.now - start < .seconds(10))
+        }
+    }
+}
+
 @Suite(.timeLimit(.minutes(30))) struct `An engine at run time` {
     @Test func `is warm after warming up, and pings`() async throws {
         try await withShop(PoolOptions(size: 4, maxOverflow: 0, minimumIdle: 3)) { shop in

@@ -80,10 +80,11 @@ final class ConnectionPool: Sendable {
     }
 
     private func lendIdle(at now: PoolInstant, _ origin: Origin?) -> Lease? {
-        let owner = SuspendedTask.current?.name
         var work: Work?
         var timer: PoolInstant?
         let lease = state.withLock { state -> Lease? in
+            guard state.machine.hasIdle else { return nil }  // and who asks need not be found out
+            let owner = SuspendedTask.current?.name
             guard let loan = state.machine.lendIdle(owner: owner, at: now, into: &state.effects) else { return nil }
             let slot = loan.lease.connection.slot
             guard let connection = state.connections[slot] else { preconditionFailure("an idle slot is empty") }

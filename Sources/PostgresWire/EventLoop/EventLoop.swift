@@ -158,18 +158,26 @@ final class EventLoop: @unchecked Sendable {
         }
     }
 
+    /// Until none is ready: what one job readies, a connection handed to whoever waited for it, need not wait for the poller.
+    /// But sockets and timers wait no longer for that than a turn.
     private func runJobs(on executor: UnownedTaskExecutor, since start: Monotonic) {
-        guard !ready.isEmpty else { return }
-        swap(&ready, &running)
-        for job in running {
-            job.runSynchronously(on: executor)
-            if departures.count >= Self.departuresTogether { sendDepartures() }
+        var begin = start
+        while !ready.isEmpty, begin.nanoseconds - start.nanoseconds < Self.turn {
+            swap(&ready, &running)
+            for job in running {
+                job.runSynchronously(on: executor)
+                if departures.count >= Self.departuresTogether { sendDepartures() }
+            }
+            let end = Monotonic.now
+            gathers = end.nanoseconds - begin.nanoseconds < running.count * Self.longJob
+            begin = end
+            running.removeAll(keepingCapacity: true)
+            if !departures.isEmpty { sendDepartures() }
         }
-        gathers = Monotonic.now.nanoseconds - start.nanoseconds < running.count * Self.longJob
-        running.removeAll(keepingCapacity: true)
-        if !departures.isEmpty { sendDepartures() }
     }
 
+    /// Nanoseconds.
+    private static let turn = 20_000
     /// So many at most, so that the first does not wait for long.
     private static let departuresTogether = 16
     /// Nanoseconds. A job that ends with a flight takes a few thousand.
