@@ -48,6 +48,15 @@ import Testing
         }
     }
 
+    /// Of the server, in its language: in another one than English, it says nothing of a cached plan.
+    @Test func `that a prepared statement does not fit its table any more prepares it anew`() async throws {
+        try await withWarmEngine(one) { server, engine in
+            server.on(.statement("SELECT 13"), .error("0A000"), times: 1)
+            try await engine.answers(13)
+            #expect(server.count(.statement("SELECT 13")) == 2 && engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `25006 while others work is replaced at once, and theirs when they return it`() async throws {
         try await withWarmEngine(Self.two) { server, engine in
             try await eventually("two are open") { engine.statistics.idle == 2 }

@@ -31,10 +31,10 @@ final class StaleTexts: Sendable {
 }
 
 extension WireServerError {
-    /// "cached plan must not change result type": a table has changed under a prepared statement. "cache lookup failed for
-    /// type": a type was dropped under it, and it would fail for ever.
+    /// "cached plan must not change result type", in whatever language: a table has changed under a prepared statement.
+    /// "cache lookup failed for type", which is never translated: a type was dropped under it, and it would fail for ever.
     var isStalePlan: Bool {
-        sqlState == "0A000" && message.contains("cached plan")
+        sqlState == "0A000" && (routine == "RevalidateCachedQuery" || message.contains("cached plan"))
             || sqlState == "XX000" && message.contains("cache lookup failed")
     }
     /// The prepared statement is gone from the server, or its name is taken.
@@ -47,13 +47,6 @@ extension WireServerError {
     }
     /// Repairable by preparing again, or asking for text, where nothing is lost by sending again.
     var isStaleStatement: Bool { isStalePlan || isVanishedStatement || lacksBinaryForm }
-}
-
-extension ServerError {
-    /// As above, for whom it reached in mid-transaction: the same work done again prepares anew.
-    var isStaleStatement: Bool {
-        ["26000", "42P05"].contains(sqlState) || sqlState == "0A000" && message.contains("cached plan")
-    }
 }
 
 extension WireResult {

@@ -29,6 +29,6 @@ extension ServerError {
             sqlState: SQLState(error.sqlState), severity: error.severity, message: error.message, detail: error.detail,
             hint: error.hint, constraint: error.constraint, table: error.table, column: error.column,
             schema: error.schema, dataType: error.dataType, context: error.context, position: error.position,
-            query: query)
+            query: query, isStaleStatement: error.isStaleStatement)
     }
 }

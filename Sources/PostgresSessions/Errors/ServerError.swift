@@ -13,13 +13,18 @@ public struct ServerError: Error, Sendable {
         let message: String
         let optional: [Field: String]
         let position: Int?
+        let isStaleStatement: Bool
 
-        init(sqlState: SQLState, severity: String, message: String, optional: [Field: String], position: Int?) {
+        init(
+            sqlState: SQLState, severity: String, message: String, optional: [Field: String], position: Int?,
+            isStaleStatement: Bool
+        ) {
             self.sqlState = sqlState
             self.severity = severity
             self.message = message
             self.optional = optional
             self.position = position
+            self.isStaleStatement = isStaleStatement
         }
     }
 
@@ -30,7 +35,8 @@ public struct ServerError: Error, Sendable {
     package init(
         sqlState: SQLState, severity: String, message: String, detail: String? = nil, hint: String? = nil,
         constraint: String? = nil, table: String? = nil, column: String? = nil, schema: String? = nil,
-        dataType: String? = nil, context: String? = nil, position: Int? = nil, query: String? = nil
+        dataType: String? = nil, context: String? = nil, position: Int? = nil, query: String? = nil,
+        isStaleStatement: Bool = false
     ) {
         var optional: [Field: String] = [:]
         optional[.detail] = detail
@@ -44,7 +50,8 @@ public struct ServerError: Error, Sendable {
         optional[.context] = context
         optional[.query] = query
         report = Report(
-            sqlState: sqlState, severity: severity, message: message, optional: optional, position: position)
+            sqlState: sqlState, severity: severity, message: message, optional: optional, position: position,
+            isStaleStatement: isStaleStatement)
     }
 
     private static let poolerHint =
@@ -76,6 +83,8 @@ public struct ServerError: Error, Sendable {
     public var position: Int? { report.position }
     /// The statement's text, with `$1` in place of its values.
     public var query: String? { report.optional[.query] }
+    /// Of the prepared statement, not of what it says: the same work done again prepares anew.
+    var isStaleStatement: Bool { report.isStaleStatement }
 }
 
 extension ServerError: CustomStringConvertible {

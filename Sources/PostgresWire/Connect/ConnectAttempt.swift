@@ -104,7 +104,8 @@ struct ConnectAttempt: ~Copyable {
 }
 
 extension WireConnectFailure {
-    /// Reads libpq's verbose text: `… FATAL:  28P01: password authentication failed for user "app" LOCATION: …`.
+    /// Reads libpq's verbose text: `… FATAL:  28P01: password authentication failed for user "app" LOCATION: …`, whose words are
+    /// in the server's language, the severity too.
     init(libpqMessage text: String, target: String) {
         let lines = text.split(whereSeparator: \.isNewline).map(String.init)
         let useful = lines.filter { !$0.hasPrefix("LOCATION:") }
@@ -114,11 +115,16 @@ extension WireConnectFailure {
     }
 
     private static func sqlState(in message: String) -> String? {
-        for severity in ["FATAL:  ", "ERROR:  ", "PANIC:  "] {
-            guard let range = message.utf8Range(of: severity) else { continue }
-            let code = message.utf8[range.upperBound...].prefix(5)
-            let isCode = code.count == 5 && code.allSatisfy { (48...57).contains($0) || (65...90).contains($0) }
-            if isCode { return String(code) }
+        let bytes = message.utf8
+        var rest = bytes[...]
+        while let colon = rest.firstIndex(of: UInt8(ascii: ":")) {
+            rest = bytes[bytes.index(after: colon)...]
+            let word = rest.prefix(8)
+            guard word.starts(with: "  ".utf8), word.last == UInt8(ascii: ":") else { continue }
+            let code = word.dropFirst(2).dropLast()
+            if code.count == 5 && code.allSatisfy({ (48...57).contains($0) || (65...90).contains($0) }) {
+                return String(code)
+            }
         }
         return nil
     }

@@ -20,8 +20,13 @@ enum ServerBytes {
         message("A", be(processID) + text(channel) + text(payload))
     }
 
-    static func error(_ sqlState: String, _ severity: String = "ERROR", _ words: String = "scripted") -> [UInt8] {
-        let fields = [("S", severity), ("V", severity), ("C", sqlState), ("M", words)]
+    /// In the server's language, which is not English: nobody may rely on words.
+    static func error(_ sqlState: String, _ severity: String = "ERROR") -> [UInt8] {
+        let routine = sqlState == "0A000" ? "RevalidateCachedQuery" : "scripted"
+        let fields = [
+            ("S", severity == "ERROR" ? "ОШИБКА" : "ВАЖНО"), ("V", severity), ("C", sqlState), ("M", "так написано"),
+            ("R", routine),
+        ]
         return message("E", fields.flatMap { Array($0.0.utf8) + text($0.1) } + [0])
     }
 
