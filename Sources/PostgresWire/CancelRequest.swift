@@ -19,15 +19,21 @@ final class CancelRequest: @unchecked Sendable {  // `request` is used by the he
     deinit { if let request { cpq_cancel_free(request) } }
 
     func start() {
-        HelperThreads.cancelling.run { [self] in
-            if let request { _ = cpq_cancel_run(request) }
-            let waiter = state.withLock { state in
-                state.isDone = true
-                defer { state.waiter = nil }
-                return state.waiter
-            }
-            waiter?.resume(returning: true)
+        // One that was never sent is over too, and another one follows.
+        HelperThreads.cancelling.run(
+            { [self] in
+                if let request { _ = cpq_cancel_run(request) }
+                finish()
+            }, orRefuse: { [self] _ in finish() })
+    }
+
+    private func finish() {
+        let waiter = state.withLock { state in
+            state.isDone = true
+            defer { state.waiter = nil }
+            return state.waiter
         }
+        waiter?.resume(returning: true)
     }
 
     var isDone: Bool { state.withLock { $0.isDone } }

@@ -47,7 +47,12 @@ package final class ConnectRequest: Sendable {
 
     package func run() async throws(WireConnectFailure) -> WireConnection {
         beginStage("")
-        HelperThreads.connecting.run { [self] in finish(Result { () throws(WireConnectFailure) in try connect() }) }
+        HelperThreads.connecting.run(
+            { [self] in finish(Result { () throws(WireConnectFailure) in try connect() }) },
+            orRefuse: { [self] error in
+                let message = "the system has no thread to connect on: errno \(error)"
+                finish(.failure(WireConnectFailure(reason: .lost, target: "", message: message)))
+            })
         watchStage()
         let outcome = await withCheckedContinuation { continuation in
             let ready = state.withLock { state in

@@ -47,10 +47,11 @@ final class EventLoop: @unchecked Sendable {
 
     /// Starts the thread, which runs its jobs as the group's, so that a task keeps its executor on every loop.
     func start(name: String, in group: EventLoops) {
-        DetachedThread.start(name: name) { [self] in
+        let error = DetachedThread.start(name: name) { [self] in
             EventLoop.current.set(self)
             run(as: group.asUnownedTaskExecutor())
         }
+        precondition(error == 0, "cannot start a thread: errno \(error)")
     }
 
     // MARK: Jobs

@@ -15,7 +15,8 @@ enum DetachedThread {
         init(_ name: String, _ run: @escaping @Sendable () -> Void) { (self.name, self.run) = (name, run) }
     }
 
-    static func start(name: String, _ run: @escaping @Sendable () -> Void) {
+    /// Returns an errno, or 0. Where the system has no thread left, `run` is not called.
+    static func start(name: String, _ run: @escaping @Sendable () -> Void) -> Int32 {
         let context = Unmanaged.passRetained(Body(name, run)).toOpaque()
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -28,7 +29,8 @@ enum DetachedThread {
             var thread = pthread_t()
             let error = pthread_create(&thread, &attributes, { DetachedThread.main($0!) }, context)
         #endif
-        precondition(error == 0, "cannot start a thread: errno \(error)")
+        if error != 0 { Unmanaged<Body>.fromOpaque(context).release() }
+        return error
     }
 
     private static func main(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
@@ -41,40 +43,65 @@ enum DetachedThread {
 
 /// Threads for calls that block: name resolution, connecting, libpq's blocking cancel.
 ///
-/// Threads start on demand, at most `limit`, and end when there is nothing to do. Work beyond the limit queues in order.
+/// Threads start on demand, at most `limit`, and end when there is nothing to do. Work beyond the limit queues in order, and
+/// so does work for which the system has no thread, as long as there is one to do it.
 final class HelperThreads: Sendable {
     static let connecting = HelperThreads(name: "pg-connect", limit: 32)
     /// A server that never ends its side keeps a cancel's thread for ever (libpq 14 to 16 cannot give it up), hence many.
     static let cancelling = HelperThreads(name: "pg-cancel", limit: 512)
 
+    private struct Work {
+        let run: @Sendable () -> Void
+        let refuse: @Sendable (_ errno: Int32) -> Void
+    }
+
     private struct State {
         var running = 0
-        var queue: [@Sendable () -> Void] = []
+        var queue: [Work] = []
     }
 
     private let state = Mutex(State())
-    private let name: String
     private let limit: Int
+    private let startThread: @Sendable (_ body: @escaping @Sendable () -> Void) -> Int32
 
-    init(name: String, limit: Int) {
-        self.name = name
+    init(limit: Int, startThread: @escaping @Sendable (_ body: @escaping @Sendable () -> Void) -> Int32) {
         self.limit = limit
+        self.startThread = startThread
     }
 
-    /// Runs `work` soon, on a thread where it may block.
-    func run(_ work: @escaping @Sendable () -> Void) {
+    convenience init(name: String, limit: Int) {
+        self.init(limit: limit) { body in DetachedThread.start(name: name, body) }
+    }
+
+    /// Runs `work` soon, on a thread where it may block; or says why that cannot be.
+    func run(
+        _ work: @escaping @Sendable () -> Void, orRefuse refuse: @escaping @Sendable (_ errno: Int32) -> Void
+    ) {
         let mustStart = state.withLock { state in
-            state.queue.append(work)
+            state.queue.append(Work(run: work, refuse: refuse))
             guard state.running < limit else { return false }
             state.running += 1
             return true
         }
-        if mustStart { DetachedThread.start(name: name) { [self] in workUntilEmpty() } }
+        guard mustStart else { return }
+        let error = startThread { [self] in workUntilEmpty() }
+        if error != 0 { noteMissing(error) }
+    }
+
+    /// The threads that there are do the work of the one that could not start. Where there is none, nobody does.
+    private func noteMissing(_ error: Int32) {
+        let stranded = state.withLock { state in
+            state.running -= 1
+            guard state.running == 0 else { return [Work]() }
+            defer { state.queue = [] }
+            return state.queue
+        }
+        for work in stranded { work.refuse(error) }
     }
 
     private func workUntilEmpty() {
         while true {
-            let work = state.withLock { state -> (@Sendable () -> Void)? in
+            let work = state.withLock { state -> Work? in
                 guard !state.queue.isEmpty else {
                     state.running -= 1
                     return nil
@@ -82,7 +109,7 @@ final class HelperThreads: Sendable {
                 return state.queue.removeFirst()
             }
             guard let work else { return }
-            work()
+            work.run()
         }
     }
 }
