@@ -47,6 +47,27 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `whose text is very long is said, and not kept in the server's memory`() async throws {
+        try await withShop(one) { shop in
+            for count in [10, 2_000] {
+                for _ in 1...2 {
+                    var insert: SQLQuery = "INSERT INTO items (id, name) VALUES (0, 'none')"
+                    for id in 1..<count { insert = "\(insert), (\(id), \("item \(id)"))" }
+                    let inserted = try await shop.engine.withTransaction { session in
+                        let inserted = try await session.execute(insert).rowsAffected
+                        try await session.rollback()
+                        return inserted
+                    }
+                    #expect(inserted == count)
+                }
+            }
+            let kept = try await shop.engine.query(
+                "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT%'", as: Int.self
+            ).one()
+            #expect(kept == 1)
+        }
+    }
+
     @Test func `whose table has changed is found out once, and not by every connection`() async throws {
         try await withShop(PoolOptions(size: 4, maxOverflow: 0, order: .fifo)) { shop in
             try await fill(shop, 4)

@@ -251,7 +251,7 @@ final class PhysicalConnection: @unchecked Sendable {
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
         if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
         let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
-        guard cache.isEnabled, !isUnnamed else {
+        guard !isUnnamed, cache.keeps(command.utf8) else {
             let text = command.text
             if !isOwn { try note(StatementTraits(of: text)) }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)

@@ -96,7 +96,12 @@ struct StatementCache {
         Int(truncatingIfNeeded: Self.digest(text)) & (chains.count - 1)
     }
 
-    var isEnabled: Bool { capacity > 0 }
+    /// A prepared statement takes some forty times its text in the memory of its server process: a connection's worth of rows
+    /// inserted by the thousand, each number of them another text, would be hundreds of megabytes.
+    static let longestText = 16_384
+
+    func keeps(_ text: [UInt8]) -> Bool { capacity > 0 && text.count <= Self.longestText }
+
     var hasDiscarded: Bool { !discarded.isEmpty }
 
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.

@@ -10,7 +10,8 @@ extension Engine {
         /// Defaults for every session.
         public var session: SessionOptions
         /// Prepared statements kept per connection, least recently used first out. 0: none are kept, for poolers in
-        /// transaction mode.
+        /// transaction mode. One whose text is longer than 16 KiB is not: it would take much memory in the server, and is seldom
+        /// said twice.
         public var statementCacheSize: Int
         /// Told of what happens to connections; see ``EngineObserver``.
         public var observers: [any EngineObserver]
