@@ -52,6 +52,8 @@ package struct TimeoutCircumstances: Hashable, Sendable {
 package enum CloseReason: UInt8, Hashable, Sendable {
     /// Its holder returned it as broken.
     case broken
+    /// Its holder returned it as not worth keeping.
+    case spent
     /// The socket ended by itself.
     case died
     case failedValidation, failedReset

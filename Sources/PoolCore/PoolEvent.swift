@@ -50,6 +50,8 @@ package enum LeaseOutcome: Hashable, Sendable {
     case clean
     /// Usable after a reset.
     case needsReset
+    /// It works, and is not worth keeping. Closed.
+    case spent
     /// To be closed.
     case broken
 }

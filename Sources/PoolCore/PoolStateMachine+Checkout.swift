@@ -132,10 +132,15 @@ extension PoolStateMachine {
         switch outcome {
         case .clean: settle(index, &effects)
         case .needsReset: reset(index, &effects)
-        case .broken:
-            close(index, slots[index].condemned ?? .broken, &effects)
-            grow(&effects)
+        case .spent: end(index, .spent, &effects)
+        case .broken: end(index, .broken, &effects)
         }
+    }
+
+    @inline(never)
+    private mutating func end(_ index: Int, _ reason: CloseReason, _ effects: inout PoolEffects) {
+        close(index, slots[index].condemned ?? reason, &effects)
+        grow(&effects)
     }
 
     @inline(never)

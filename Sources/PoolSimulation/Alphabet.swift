@@ -9,7 +9,7 @@ package struct Alphabet: Sendable {
     package var timeouts: [Int64] = [100]
     package var urgentRequests = false
     package var connectFailures: [ConnectFailureClass] = [.transient]
-    package var outcomes: [LeaseOutcome] = [.clean, .needsReset, .broken]
+    package var outcomes: [LeaseOutcome] = [.clean, .needsReset, .spent, .broken]
     package var cancellations = true
     package var deaths = true
     package var invalidations = false

@@ -5,7 +5,7 @@ package enum Mark: String, CaseIterable, Sendable {
     case cancelled, cancelledAtTheInstantOfTheGrant
     case refusedByFullQueue, refusedByShutdown, refusedDuringOutage
     case connectOutlivedItsCaller, answerCameTooLate, connectFailedForGood, recovered
-    case closedBroken, closedDead, closedAfterPing, closedAfterReset, closedExpired, closedIdle
+    case closedBroken, closedSpent, closedDead, closedAfterPing, closedAfterReset, closedExpired, closedIdle
     case closedOverflow, closedOverCapacity, closedInvalidated, closedByShutdown
     case diedWhileLent, shutDownInChaos, leaseCancelledByShutdown, leakSuspected
     case warmedUp, warmUpFailed, reserveUsed, wokenTooEarly, tooManyConnectionsAtTheServer

@@ -141,6 +141,7 @@ extension Oracle {
         switch reason {
         case .broken, .failedValidation, .failedReset:
             try expect(record.state == .broken, "closed as \(reason), but it is sound")
+        case .spent: try expect(record.state == .spent, "closed as spent, but nobody said so")
         case .died, .invalidated: try expect(record.isCondemned, "closed as \(reason), but nobody condemned it")
         case .expired:
             guard let lifetime = configuration.maxLifetime, let openedAt = record.openedAt else {

@@ -6,7 +6,16 @@ package struct Oracle: Sendable {
     enum State: Hashable, Sendable {
         case connecting, validating, idle, leased(UInt64), resetting, closing
         /// The event has just put it into the pool's hands; effects must say what becomes of it.
-        case ready, dirty, broken
+        case ready, dirty, spent, broken
+
+        init(_ outcome: LeaseOutcome) {
+            switch outcome {
+            case .clean: self = .ready
+            case .needsReset: self = .dirty
+            case .spent: self = .spent
+            case .broken: self = .broken
+            }
+        }
     }
 
     struct Record: Sendable {
@@ -112,8 +121,7 @@ package struct Oracle: Sendable {
         case .validated(let id, let alive): change(id, from: .validating, to: alive ? .ready : .broken)
         case .resetFinished(let id, let success): change(id, from: .resetting, to: success ? .ready : .broken)
         case .returned(let lease, let outcome):
-            let state: State = outcome == .clean ? .ready : outcome == .needsReset ? .dirty : .broken
-            change(lease.connection, from: .leased(lease.number), to: state)
+            change(lease.connection, from: .leased(lease.number), to: State(outcome))
         case .died(let id): if let place = place(of: id), records[place].state != .connecting { condemn(id) }
         case .connectionInvalidated(let id): condemn(id)
         case .gone(let id): forget(id)
@@ -191,7 +199,7 @@ package struct Oracle: Sendable {
                 try expect(!isDraining, "P11: \(records[place].id) was kept while shutting down")
                 records[place].state = .idle
                 records[place].since = now
-            case .dirty, .broken:
+            case .dirty, .spent, .broken:
                 throw Violation(
                     description: "P10: \(records[place].id) came back unfit and was neither reset nor closed")
             case .idle:

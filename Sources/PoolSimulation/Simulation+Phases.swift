@@ -147,6 +147,7 @@ extension Simulation {
     private func mark(of reason: CloseReason) -> Mark {
         switch reason {
         case .broken: .closedBroken
+        case .spent: .closedSpent
         case .died: .closedDead
         case .failedValidation: .closedAfterPing
         case .failedReset: .closedAfterReset

@@ -119,7 +119,7 @@ extension Simulation {
         leases.remove(at: place)
         let id = lease.connection
         var outcome = LeaseOutcome.clean
-        if choices.sometimes(scenario.needsReset) { outcome = .needsReset }
+        if choices.sometimes(scenario.needsReset) { outcome = id.serial.isMultiple(of: 10) ? .spent : .needsReset }
         // Not every holder notices that the peer is gone.
         let isDeathNoticed = !server.isAlive(id) && choices.sometimes(0.7)
         if isDeathNoticed || choices.sometimes(scenario.breaks) { outcome = .broken }

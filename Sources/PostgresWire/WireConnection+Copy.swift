@@ -29,6 +29,7 @@ extension WireConnection {
     package func offerCopy(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Bool {
         guard !bytes.isEmpty else { return true }
         let start = bytes.assumingMemoryBound(to: CChar.self).baseAddress
+        if bytes.count > Self.largest { hasGrown = true }
         let taken = PQputCopyData(conn, start, Int32(bytes.count))
         guard taken >= 0 else {
             isBroken = PQstatus(conn) == CONNECTION_BAD
@@ -63,6 +64,7 @@ extension WireConnection {
             // Of a connection that is gone no more comes; the end of the COPY says why.
             if length == 0 { return PQstatus(conn) == CONNECTION_BAD ? .end : .pending }
             guard length > 0, let buffer else { return .end }
+            if length > Self.largest { hasGrown = true }
             defer { PQfreemem(buffer) }
             if !body(UnsafeRawBufferPointer(start: buffer, count: Int(length))) { return .taken }
         }

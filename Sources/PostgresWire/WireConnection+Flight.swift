@@ -33,7 +33,7 @@ extension WireConnection {
         let sent = arrays.withFilled(parameters) { arrays in
             PQsendPrepare(conn, name, text, Int32(parameters.count), arrays.types)
         }
-        try queued(sent)
+        try queued(sent, parameters, text: text)
     }
 
     package func queueExecute(prepared name: String, _ parameters: WireParameters, isBinary: Bool = true)
@@ -46,7 +46,7 @@ extension WireConnection {
                     isBinary ? 1 : 0)
             }
         }
-        try queued(sent)
+        try queued(sent, parameters)
     }
 
     package func queueExecute(text: String, _ parameters: WireParameters, isBinary: Bool = true) throws(WireError) {
@@ -55,7 +55,7 @@ extension WireConnection {
                 conn, text, Int32(parameters.count), arrays.types, arrays.values, arrays.lengths, arrays.formats,
                 isBinary ? 1 : 0)
         }
-        try queued(sent)
+        try queued(sent, parameters, text: text)
     }
 
     /// The rows of the command that was queued last go to `sink` as they come, instead of into its result. For one command
@@ -76,6 +76,17 @@ extension WireConnection {
     private func queued(_ sent: Int32) throws(WireError) {
         guard sent == 1 else { throw refusal() }
         outstanding += 1
+    }
+
+    @inline(__always)
+    private func queued(_ sent: Int32, _ parameters: WireParameters, text: String = "") throws(WireError) {
+        noteQueued(parameters.bytes.count + text.utf8.count)
+        try queued(sent)
+    }
+
+    func noteQueued(_ count: Int) {
+        unsentBytes += count
+        if unsentBytes > Self.largest { hasGrown = true }
     }
 
     private func refusal() -> WireError {
@@ -142,7 +153,7 @@ extension WireConnection {
     /// Sends what the socket takes and reads what it has, without waiting; hears of interrupts and deadlines.
     package func look(_ limits: FlightLimits) throws(WireError) {
         // A failed write is read on.
-        _ = PQflush(conn)
+        if PQflush(conn) == 0 { unsentBytes = 0 }
         if hasUnreadBytes { consume() }
         let wake = watch.pendingEnd(nextDeadline(limits))
         if wake != .ready { try heed(wake, limits) }
@@ -163,7 +174,10 @@ extension WireConnection {
             let status = PQresultStatus(pointer)
             if isSinking, let rowSink, cpq_is_partial_rows(status) {
                 // Of a statement that is being cancelled nobody wants to know more.
-                lender.lend(pointer) { rows in if isCancelling { rowSink.drop(rows) } else { rowSink.take(rows) } }
+                lender.lend(pointer) { rows in
+                    noteSize(of: rows)
+                    if isCancelling { rowSink.drop(rows) } else { rowSink.take(rows) }
+                }
                 continue
             }
             isSinking = false
@@ -210,7 +224,13 @@ extension WireConnection {
         }
     }
 
+    @inline(__always)
+    private func noteSize(of rows: borrowing WireResult) {
+        if rows.memorySize > Self.largest { hasGrown = hasGrown || rows.hasRow(largerThan: Self.largest) }
+    }
+
     private func reply(_ result: consuming WireResult) throws(WireError) -> Reply {
+        noteSize(of: result)
         let status = PQresultStatus(result.pointer)
         if cpq_is_partial_rows(status) { return .partial(result) }
         switch status {
@@ -256,6 +276,7 @@ extension WireConnection {
     package func beginFlight() {
         interruption = nil
         hasConsumed = false
+        unsentBytes = 0
         rowSink = nil
         isSinking = false
         watch.clearInterrupt()

@@ -27,6 +27,12 @@ package final class WireConnection: @unchecked Sendable {
     package let serverVersion: Int32
     /// Host and port as configured, with the address where a name was resolved.
     package let target: String
+    /// A message has made libpq's buffers so large that they are not worth keeping: libpq never makes them smaller.
+    @exclusivity(unchecked) package internal(set) var hasGrown = false
+    /// Bytes queued since the output was last seen empty, or more.
+    @exclusivity(unchecked) var unsentBytes = 0
+    /// Bytes of a message, or of a flight; well below the time it takes to carry so much lies the time of a new connection.
+    static let largest = 16 << 20
     /// Nothing can be said on this connection any more.
     @exclusivity(unchecked) package internal(set) var isBroken = false
     /// Queued commands and syncs whose answers have not been read.

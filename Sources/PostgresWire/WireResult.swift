@@ -38,6 +38,16 @@ package final class WireResult: @unchecked Sendable {
 
     /// Bytes that the result holds in memory.
     package var memorySize: Int { Int(PQresultMemorySize(pointer)) }
+    /// A row is a message.
+    func hasRow(largerThan limit: Int) -> Bool {
+        let columns = Int32(columnCount)
+        for row in 0..<Int32(rowCount) {
+            var size = 0
+            for column in 0..<columns { size += Int(PQgetlength(pointer, row, column)) }
+            if size > limit { return true }
+        }
+        return false
+    }
     package var rowCount: Int { Int(PQntuples(pointer)) }
     package var columnCount: Int { Int(PQnfields(pointer)) }
 

@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func `while lent is closed at its return, whatever its holder says`() throws {
-        for outcome in [LeaseOutcome.clean, .needsReset, .broken] {
+        for outcome in [LeaseOutcome.clean, .needsReset, .spent, .broken] {
             var pool = ScriptedPool(size: 1)
             try pool.checkOut(1)
             pool.send(.died(try pool.connection(of: 1)))
@@ -116,6 +116,16 @@ import Testing
             pool.giveBack(1, outcome)
             #expect(pool.closeReasons == [.died])
         }
+    }
+
+    @Test func `that is spent is closed, and replaced for whoever waits`() throws {
+        var pool = ScriptedPool(size: 1)
+        try pool.checkOut(1)
+        pool.request(2)
+        pool.giveBack(1, .spent)
+        #expect(pool.closeReasons == [.spent])
+        pool.send(.gone(try #require(pool.closing.first)))
+        #expect(pool.machine.snapshot.connecting == 1)
     }
 
     @Test func `counts until the server no longer counts it`() throws {

@@ -85,6 +85,58 @@ private func noise(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// libpq's buffers grow to the largest message, and stay so for the connection's life.
+    @Test(arguments: ["a value", "a parameter", "parameters of one flight", "a line of COPY"])
+    func `costs its connection, whose buffers it has filled, when that comes back`(_ message: String) async throws {
+        try await withShop(one) { shop in
+            try await Self.carry(20 * megabyte, as: message, in: shop)
+            try await eventually("it is closed") { shop.engine.statistics.closed == 1 }
+            try await shop.engine.execute("SELECT 1")
+            #expect(shop.engine.statistics.opened == 2)
+        }
+    }
+
+    private static func carry(_ size: Int, as message: String, in shop: Shop) async throws {
+        let engine = shop.engine
+        switch message {
+        case "a value":
+            _ = try await engine.query("SELECT repeat('x', \(Int32(size)))", as: String.self).one()
+        case "a parameter":
+            try await engine.withTransaction { _ = try await $0.execute("SELECT length(\(noise(size)))") }
+        case "parameters of one flight":
+            let quarter = noise(size / 4)
+            try await engine.withTransaction { session in
+                _ = try await session.pipeline(
+                    session.query("SELECT length(\(quarter))", as: Int.self),
+                    session.query("SELECT length(\(quarter))", as: Int.self),
+                    session.query("SELECT length(\(quarter))", as: Int.self),
+                    session.query("SELECT length(\(quarter))", as: Int.self))
+            }
+        default:
+            try await engine.withSession { session in
+                let lines = try await session.copyOut("SELECT repeat('x', \(unsafeRaw: "\(size)"))", as: String.self)
+                for try await line in lines { #expect(line.utf8.count == size) }
+            }
+        }
+    }
+
+    @Test func `in many pieces costs nothing`() async throws {
+        try await withShop(one) { shop in
+            _ = try await shop.engine.query("SELECT repeat('x', \(Int32(10 * megabyte)))", as: String.self).one()
+            for _ in 1...2 {
+                let rows = try await shop.engine.query(
+                    "SELECT repeat('x', 1000) FROM generate_series(1, 40000)", as: String.self
+                ).all()
+                #expect(rows.count == 40_000)
+            }
+            let piece = noise(100_000)
+            try await shop.engine.withTransaction { session in
+                _ = try await session.execute(batch: (1...400).lazy.map { _ in "SELECT length(\(piece))" })
+            }
+            #expect(shop.engine.statistics.opened == 1 && shop.engine.statistics.closed == 0)
+        }
+    }
+
     @Test func `that the server cannot hold is its error and costs no connection`() async throws {
         try await withShop(one) { shop in
             let ending = await outcome { try await shop.engine.execute("SELECT repeat('x', 1073741823) || 'x'") }

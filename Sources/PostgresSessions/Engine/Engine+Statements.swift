@@ -122,7 +122,8 @@ extension Engine {
 extension PhysicalConnection {
     /// Outside a transaction: whether anything else is to be cleaned.
     func outcomeWhenIdle(_ reset: PoolOptions.ResetOnReturn) -> LeaseOutcome {
-        switch reset {
+        if wire.hasGrown { return .spent }
+        return switch reset {
         case .discardAll: .needsReset
         case .rollback: leftovers.isEmpty ? .clean : .needsReset
         case .none: .clean

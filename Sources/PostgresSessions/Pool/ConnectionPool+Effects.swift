@@ -190,7 +190,7 @@ extension CloseReason {
     fileprivate var isInvalidation: Bool {
         switch self {
         case .broken, .died, .failedValidation, .failedReset, .invalidated: true
-        case .expired, .idleTimeout, .overflow, .overCapacity, .shutDown: false
+        case .spent, .expired, .idleTimeout, .overflow, .overCapacity, .shutDown: false
         }
     }
 }

@@ -16,7 +16,7 @@ struct Lease: Sendable {
         switch word {
         case .clean: wire.parkIfUsable() ? .clean : .broken
         case .needsReset: wire.isUsable ? .needsReset : .broken
-        case .broken: .broken
+        case .spent, .broken: word
         }
     }
 }
