@@ -79,6 +79,8 @@ package final class WireResult: @unchecked Sendable {
 
     /// The server's command tag, `UPDATE 3`.
     package var commandTag: String { String(cString: PQcmdStatus(pointer)) }
+    /// What the tag begins with; 0 where there is none.
+    package var tagInitial: UInt8 { UInt8(bitPattern: PQcmdStatus(pointer).pointee) }
     package func isTagged(_ tag: StaticString) -> Bool {
         tag.withUTF8Buffer { UnsafeRawPointer($0.baseAddress!) }.withMemoryRebound(to: CChar.self, capacity: 1) {
             strcmp(PQcmdStatus(pointer), $0) == 0

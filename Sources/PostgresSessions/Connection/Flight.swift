@@ -21,6 +21,10 @@ struct Flight {
     /// Where the statement's rows may go as they come.
     var rows: (any RowSink)?
 
+    /// Whether a statement of the user's own text would commit.
+    var hasTextOfCommit: Bool {
+        !isOwn && (statement.wouldCommit || further.contains { $0.wouldCommit } || feed?.hasTextOfCommit == true)
+    }
 }
 
 /// What came of a flight whose connection survived it.
@@ -43,11 +47,14 @@ struct FlightOutcome {
         var refused: [UInt8] = []
         var further: [WireResult] = []
         var trailing: WireResult?
+        var end: TransactionEnd?
+        var hasCommitted = false
 
         init() {}
 
         init(_ other: More) {
             (failure, refused, further, trailing) = (other.failure, other.refused, other.further, other.trailing)
+            (end, hasCommitted) = (other.end, other.hasCommitted)
         }
     }
 
@@ -66,6 +73,10 @@ struct FlightOutcome {
     var further: [WireResult] { more?.further ?? [] }
     /// The trailing command's result.
     var trailing: WireResult? { more?.trailing }
+    /// How the transaction was ended by the text of the user's statements, the first time.
+    var end: TransactionEnd? { more?.end }
+    /// Whether one of those ends was a COMMIT.
+    var hasCommitted: Bool { more?.hasCommitted ?? false }
 
     /// Only the first counts: what comes after it was not executed.
     mutating func fail(_ failure: WireServerError, _ text: [UInt8]) {
@@ -78,8 +89,11 @@ struct FlightOutcome {
     mutating func takeLastFurther() -> WireResult? { own().further.popLast() }
 
     /// Puts the result of the command at `index` where it belongs.
-    mutating func take(_ found: WireResult, at index: Int, of flight: Flight) {
+    mutating func take(_ found: WireResult, at index: Int, of flight: Flight, _ text: @autoclosure () -> [UInt8]) {
         let position = index - flight.leading.count
+        if TransactionEnd.isConceivable(found), !flight.isOwn, (0...fed + flight.further.count).contains(position) {
+            noteEnd(TransactionEnd(found, of: text()))
+        }
         switch position {
         case ..<0: return
         case 0: result = found
@@ -90,13 +104,17 @@ struct FlightOutcome {
         if position <= fed { flight.feed?.accept(found) }
     }
 
+    private mutating func noteEnd(_ end: TransactionEnd?) {
+        guard let end else { return }
+        let more = own()
+        more.end = more.end ?? end
+        more.hasCommitted = more.hasCommitted || end == .committed
+    }
+
     /// Whether all statements were completed, of those that were said.
     func hasCompletedStatements(of flight: Flight) -> Bool {
         completed > flight.leading.count + fed + flight.further.count
     }
-
-    /// What the server says it has done, in order.
-    func tags(of flight: Flight) -> [String] { flight.feed?.results.map(\.tag) ?? results.map(\.commandTag) }
 
     /// Every statement's result, in order.
     var results: [WireResult] { (result.map { [$0] } ?? []) + further }

@@ -309,7 +309,7 @@ final class PhysicalConnection: @unchecked Sendable {
                 if entry.traits.altersTables { cache.renewAll() }
             }
             hasCompletedAny = true
-            reader.outcome.take(result, at: reader.index, of: flight)
+            reader.outcome.take(result, at: reader.index, of: flight, entry?.text ?? planned.text)
             reader.outcome.completed += 1
         case .refused(let error):
             let text = entry?.text ?? planned.text

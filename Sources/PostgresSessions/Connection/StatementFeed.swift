@@ -14,6 +14,8 @@ final class StatementFeed: @unchecked Sendable {
     @exclusivity(unchecked) private var bytes = 0
     @exclusivity(unchecked) private var resultsBefore = 0
     @exclusivity(unchecked) private(set) var results: [CommandResult] = []
+    /// Whether a statement of the batch would commit.
+    @exclusivity(unchecked) private(set) var hasTextOfCommit = false
     /// Why the last statement that was asked for cannot be said.
     @exclusivity(unchecked) private(set) var failure: EngineError?
 
@@ -62,6 +64,7 @@ final class StatementFeed: @unchecked Sendable {
             failure = error
             return nil
         }
+        if !hasTextOfCommit { hasTextOfCommit = statement.wouldCommit }
         count += 1
         bytes += statement.parameters.bytes.count + statement.utf8.count
         return statement

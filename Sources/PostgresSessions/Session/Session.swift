@@ -128,7 +128,8 @@ public final class Session {
 
     // MARK: After the end
 
-    /// Runs `action` once, in order of registration, after the transaction has been committed and the connection went home.
+    /// Runs `action` once, in order of registration, after the transaction has been committed and the connection went home. Behind
+    /// a statement `COMMIT AND CHAIN` it waits for the end of what follows, for until then the session keeps the connection.
     public func afterCommit(_ action: @escaping @Sendable () async -> Void) { core.afterCommit.append(action) }
 
     /// Runs `action` once, in order of registration, after the transaction has been rolled back.

@@ -241,13 +241,28 @@ extension SessionCore {
         afterRollback.removeAll()
     }
 
-    /// A statement's own text has ended the transaction.
-    func noteOutcome(_ tags: [String]) {
-        switch tags.last(where: { ["COMMIT", "ROLLBACK", "PREPARE TRANSACTION"].contains($0) }) {
-        case "COMMIT": noteOutcome(isCommitted: true)
-        case "PREPARE TRANSACTION": forgetActions()
-        default: noteOutcome(isCommitted: false)
+    /// A statement's own text has ended the transaction. The first end is that of the actions; what began after it, in the same
+    /// flight, had none.
+    func note(_ end: TransactionEnd, _ outcome: FlightOutcome) {
+        switch end {
+        case .committed: noteOutcome(isCommitted: true)
+        case .rolledBack: noteOutcome(isCommitted: false)
+        case .prepared: forgetActions()
         }
+        if outcome.hasCommitted { mayBeCommitted = true }
+    }
+
+    /// AND CHAIN, or a BEGIN behind the end: what the session knew of its transaction was the last one's, and what was set for
+    /// that one is set again.
+    func goOnInNext(after end: TransactionEnd, _ outcome: FlightOutcome) {
+        let now = transaction
+        note(end, outcome)
+        (transaction, transactionID) = (now, nil)
+        savepoints.removeAll()
+        if options.hasLocalSettings {
+            riders.append(Rider(command: SQLQuery(settingLocally: options.localSettings)))
+        }
+        if let timeout { riders.append(.timeout(at: timeout)) }
     }
 
     /// Neither "committed" nor "rolled back" may be said. The unit of work is over.
@@ -259,9 +274,10 @@ extension SessionCore {
         afterRollback.removeAll()
     }
 
-    /// The actions that are due: those of the outcome that has happened.
+    /// The actions that are due: those of the outcome that has happened. They may want a connection, so they wait until this
+    /// session's is home.
     func takeActions() -> [@Sendable () async -> Void] {
-        guard !dueActions.isEmpty else { return [] }
+        guard !dueActions.isEmpty, lease == nil else { return [] }
         defer { dueActions.removeAll() }
         return dueActions
     }

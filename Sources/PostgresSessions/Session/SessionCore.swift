@@ -148,7 +148,9 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: first, further: Array(queries.dropFirst()))
-        return try await say(&flight, thenCommit: false).results
+        let results = try await say(&flight, thenCommit: false).results
+        if !dueActions.isEmpty { await runActions() }
+        return results
     }
 
     /// A statement, and more of a batch as they come.
@@ -157,6 +159,7 @@ final class SessionCore: @unchecked Sendable {
         defer { unclaim() }
         var flight = Flight(statement: first, feed: feed)
         _ = try await say(&flight, thenCommit: false)
+        if !dueActions.isEmpty { await runActions() }
     }
 
     /// Whether the next flight may have to be sent again, because it begins the transaction.
@@ -207,12 +210,12 @@ final class SessionCore: @unchecked Sendable {
             } catch {
                 let beginning = beginning
                 giveBackBroken()
-                let mayReplay = !thenCommit && joined == nil && !Task.isCancelled
+                let mayReplay = !thenCommit && joined == nil && !Task.isCancelled && !flight.hasTextOfCommit
                 if mayReplay && replays.take(after: error, lease) {
                     beginAgain(beginning)
                     continue
                 }
-                throw fail(error, thenCommit: thenCommit)
+                throw fail(error, of: flight)
             }
             if outcome.failure?.isStaleStatement == true, frame.isOwn, replays.takeRepair() {
                 let beginning = beginning
@@ -259,7 +262,7 @@ final class SessionCore: @unchecked Sendable {
             outcome = try await lease.connection.fly(flight)
         } catch {
             giveBackBroken()
-            throw fail(error, thenCommit: thenCommit)
+            throw fail(error, of: flight)
         }
         try conclude(&outcome, of: flight, opening: 0)
         return outcome
@@ -302,11 +305,15 @@ final class SessionCore: @unchecked Sendable {
         let expectedTag = frame.commitTag
         switch lease?.wire.transactionStatus {
         case .inTransaction where outcome.trailing != nil: endTransaction()  // a savepoint's RELEASE
-        case .inTransaction: transaction = .active
-        case .failed: transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
+        case .inTransaction:
+            transaction = .active
+            if let end = outcome.end { goOnInNext(after: end, outcome) }
+        case .failed:
+            transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
+            if let end = outcome.end { goOnInNext(after: end, outcome) }
         default:  // a statement, or COMMIT, ended it
             endTransaction()
-            if flight.trailing == nil { noteOutcome(outcome.tags(of: flight)) }
+            if flight.trailing == nil { note(outcome.end ?? .rolledBack, outcome) }
         }
         if flight.trailing != nil, outcome.failure == nil, outcome.trailing?.isTagged(expectedTag) != true {
             throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
@@ -334,10 +341,12 @@ final class SessionCore: @unchecked Sendable {
         riders.removeAll()
     }
 
-    func fail(_ error: WireError, thenCommit: Bool) -> any Error {
-        if thenCommit && isCommitFinal {
-            return EngineError.commitOutcomeUnknown(
-                CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))"))
+    /// A COMMIT may be the flight's own, or be the user's text.
+    func fail(_ error: WireError, of flight: Flight) -> any Error {
+        if isCommitFinal && (flight.trailing != nil || flight.hasTextOfCommit) {
+            let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
+            forgetActions()
+            return EngineError.commitOutcomeUnknown(unknown)
         }
         return error.surfaced(hasTimeout: timeout != nil || options.statementTimeout != nil)
     }

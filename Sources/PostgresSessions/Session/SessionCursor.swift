@@ -104,7 +104,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
             return try await body(lease.connection)
         } catch {
             core.giveBackBroken()
-            throw core.fail(error, thenCommit: false)
+            throw core.fail(error, of: Flight(statement: fetch))
         }
     }
 
