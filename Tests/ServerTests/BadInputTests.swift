@@ -71,12 +71,38 @@ private func expectWhole(_ engine: Engine, sourceLocation: SourceLocation = #_so
         PoolOptions(size: 0), PoolOptions(maxOverflow: -1), PoolOptions(checkoutTimeout: .seconds(-1)),
         PoolOptions(maxWaiters: -1), PoolOptions(maxLifetime: .zero), PoolOptions(lifetimeJitter: 1.5),
         PoolOptions(idleTimeout: .zero), PoolOptions(size: 2, minimumIdle: 3), PoolOptions(connectTimeout: .zero),
+        PoolOptions(leakDetectionThreshold: .zero), PoolOptions(leakDetectionThreshold: .seconds(-1)),
+        PoolOptions(prePing: .automatic(idleLongerThan: .seconds(-1))), PoolOptions(lifetimeJitter: .nan),
+        PoolOptions(maxLifetime: .seconds(Int64.min)),
     ])
     func `needs options that can mean something`(pool: PoolOptions) throws {
         let error = #expect(throws: EngineError.self) {
             try Engine(Engine.Configuration(url: "postgresql://localhost/shop", pool: pool))
         }
         #expect(Outcome(try #require(error)) == .invalidConfiguration)
+    }
+
+    @Test func `takes the longest times for ever`() async throws {
+        try await withShop { shop in
+            let ever = Duration.seconds(Int64.max)
+            let pool = PoolOptions(
+                size: .max, maxOverflow: .max, checkoutTimeout: ever, maxWaiters: .max,
+                prePing: .automatic(idleLongerThan: ever), maxLifetime: ever, idleTimeout: ever, connectTimeout: ever,
+                leakDetectionThreshold: ever)
+            let session = SessionOptions(statementTimeout: ever, lockTimeout: ever, idleInTransactionTimeout: ever)
+            let engine = try Engine(
+                Engine.Configuration(url: shop.url, pool: pool, session: session, statementCacheSize: .max))
+            try await engine.execute("SELECT 1")
+            try await engine.withTransaction(checkoutTimeout: ever) { session in
+                let results = try await session.withTimeout(ever) { session in
+                    try await session.execute(batch: (0..<300).map { "SELECT \($0)" })
+                }
+                #expect(results.count == 300)
+            }
+            let late = await outcome { try await engine.withConnection(checkoutTimeout: .seconds(Int64.min)) { _ in } }
+            #expect(late == .returned)
+            await engine.shutdown(grace: ever)
+        }
     }
 
     @Test func `is nowhere in what an engine shows of itself`() throws {

@@ -190,6 +190,21 @@ private func queue(_ count: Int, at shop: Shop, _ served: Journal<Int>) async th
         }
     }
 
+    @Test func `may be given an overflow without limit, and no size below one`() async throws {
+        try await withShop(pool(1)) { shop in
+            let served = Journal<Int>()
+            shop.engine.resize(size: 0, maxOverflow: -3)
+            #expect(shop.engine.statistics.size == 1 && shop.engine.statistics.maxOverflow == 0)
+            try await shop.engine.withConnection { _ in
+                let tasks = try await queue(2, at: shop, served)
+                shop.engine.resize(size: 1, maxOverflow: .unlimited)
+                for task in tasks { #expect(await task.value == .returned) }
+            }
+            #expect(shop.engine.statistics.maxOverflow == nil)
+            try await eventually("one is kept") { shop.engine.statistics.idle == 1 }
+        }
+    }
+
     @Test func `shrinks without taking a connection from anybody`() async throws {
         try await withShop(pool(4)) { shop in
             try await fill(shop, 4)

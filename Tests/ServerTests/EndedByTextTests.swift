@@ -24,7 +24,9 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     }
 
     /// The connection stays with the session until the next transaction ends; an action may want one.
-    @Test(arguments: ["COMMIT AND CHAIN", "/* on */ END WORK AND CHAIN", "ROLLBACK AND CHAIN", "abort and chain"], [0, 256])
+    @Test(
+        arguments: ["COMMIT AND CHAIN", "/* on */ END WORK AND CHAIN", "ROLLBACK AND CHAIN", "abort and chain"],
+        [0, 256])
     func `is decided where a text goes on in the next transaction, and done when the connection is home`(
         text: String, statementCacheSize: Int
     ) async throws {

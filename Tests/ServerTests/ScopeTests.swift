@@ -70,6 +70,60 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// Whatever had set it, and whether the scope ends well or not.
+    @Test(arguments: ["SET LOCAL statement_timeout TO '7s'", "SET statement_timeout TO '7s'"], [false, true])
+    func `gives a limit back that the user had set`(setting: SQLQuery, fails: Bool) async throws {
+        try await withShop(one) { shop in
+            func limit(_ session: Session) async throws -> String {
+                try await session.query("SHOW statement_timeout", as: String.self).one()
+            }
+            try await shop.engine.withTransaction { session in
+                try await session.execute(setting)
+                for _ in 1...2 {
+                    _ = await outcome {
+                        try await session.withTimeout(.seconds(3600)) { session in
+                            // The shorter one holds.
+                            #expect(try await limit(session) == "7s")
+                            try await session.withTimeout(.seconds(2)) { session in
+                                #expect(try await limit(session).hasSuffix("ms"))
+                                try await session.execute("SET LOCAL statement_timeout TO '1s'")
+                            }
+                            #expect(try await limit(session) == "7s")
+                            if fails { throw OutOfStock() }
+                        }
+                    }
+                    #expect(try await limit(session) == "7s")
+                }
+                _ = await outcome {
+                    try await session.withSavepoint { session in
+                        try await session.withTimeout(.seconds(2)) { try await $0.execute("SELECT 1 / 0") }
+                    }
+                }
+                #expect(try await limit(session) == "7s")
+            }
+        }
+    }
+
+    @Test func `says so where its time is up before there is a connection`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withConnection { _ in
+                try await shop.engine.withSession { session in
+                    let error = try await failure {
+                        try await session.withTimeout(.milliseconds(50)) { try await $0.execute("SELECT 1") }
+                    }
+                    #expect(Outcome(error) == .statementTimedOut)
+                    #expect("\(error)".contains("withTimeout") && "\(error)".contains("1 leased"))
+                }
+                let ofPool = await outcome {
+                    try await shop.engine.withSession(checkoutTimeout: .milliseconds(50)) { session in
+                        _ = try await session.withTimeout(.seconds(60)) { try await $0.execute("SELECT 1") }
+                    }
+                }
+                #expect(ofPool == .checkoutTimedOut)
+            }
+        }
+    }
+
     @Test func `holds for all of its statements together`() async throws {
         try await withShop(one) { shop in
             let ending = await outcome {

@@ -179,6 +179,18 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
 }
 
 @Suite(.timeLimit(.minutes(30))) struct `A timeout` {
+    @Test func `of a session that is negative is refused before anything is sent`() async throws {
+        try await withShop(one) { shop in
+            for options in [SessionOptions(statementTimeout: .seconds(-1)), SessionOptions(lockTimeout: .seconds(-1))] {
+                let ending = await outcome {
+                    try await shop.engine.withTransaction(options: options) { try await $0.execute("SELECT 1") }
+                }
+                #expect(ending == .invalidConfiguration)
+            }
+            #expect(shop.engine.statistics.opened == 0)
+        }
+    }
+
     @Test func `of zero is no limit, over the engine's too`() async throws {
         try await withShop(one, session: SessionOptions(statementTimeout: .milliseconds(200))) { shop in
             try await shop.engine.withSession(options: SessionOptions(statementTimeout: .zero)) { session in

@@ -24,3 +24,21 @@ import Testing
         }
     }
 }
+
+@Suite struct `A pool that is shut down while it connects` {
+    @Test func `does not call that a failure to connect`() async throws {
+        try await withServer { server in
+            let diary = Diary()
+            try await withEngine(on: server, observers: [diary]) { engine in
+                server.on(.connect, .hold)
+                let task = Task(executorPreference: testExecutor) { try await engine.echo(1) }
+                try await eventually("it connects") { server.hasReached(.connect) }
+                await engine.shutdown(grace: .zero)
+                let error = try await failure { try await task.value }
+                guard case EngineError.shutDown = error else { throw error }
+                #expect(engine.statistics.lastConnectFailure == nil)
+                #expect(diary.failures.all.isEmpty)
+            }
+        }
+    }
+}

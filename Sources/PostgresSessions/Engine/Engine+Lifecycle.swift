@@ -23,9 +23,15 @@ extension Engine: Service {
     }
 
     /// Changes the pool's size at run time. Nobody loses a connection: what is too many closes at its return.
+    ///
+    /// A size below 1 counts as 1, a negative overflow as 0.
     public func resize(size: Int, maxOverflow: Int) {
-        precondition(size >= 1 && maxOverflow >= 0, "a pool has at least one connection")
-        pool.apply(.resized(size: size, maxOverflow: maxOverflow))
+        resize(size: size, maxOverflow: PoolOptions.Overflow(maxOverflow))
+    }
+
+    /// As the other form, for `maxOverflow: .unlimited`.
+    public func resize(size: Int, maxOverflow: PoolOptions.Overflow) {
+        pool.apply(.resized(size: max(size, 1), maxOverflow: maxOverflow.limit.map { max($0, 0) }))
     }
 
     /// Every open connection is replaced: idle ones now, lent ones at their return.

@@ -139,8 +139,9 @@ extension Engine {
 extension RetryPolicy {
     /// Full jitter: anything from nothing to the ceiling, which doubles with each attempt and stays under two seconds.
     func pause(after attempt: Int) -> Duration {
-        let ceiling = baseDelay * Double(1 << min(attempt - 1, 16))
-        return min(ceiling, .seconds(2)) * Double.random(in: 0...1)
+        let longest = Duration.seconds(2)
+        let ceiling = max(.zero, min(baseDelay, longest)) * Double(1 << min(attempt - 1, 16))
+        return min(ceiling, longest) * Double.random(in: 0...1)
     }
 }
 

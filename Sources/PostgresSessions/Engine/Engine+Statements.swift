@@ -7,22 +7,26 @@ extension Engine {
     /// - Throws: ``ServerError`` where the server refuses it; ``EngineError/connectionLost(_:)`` where the connection ends
     ///   and the statement may have been executed. One that provably was not is sent again, unseen.
     @discardableResult
-    public func execute(_ query: SQLQuery) async throws -> CommandResult { CommandResult(try await run(query)) }
+    public func execute(
+        _ query: SQLQuery, file: StaticString = #fileID, line: UInt = #line
+    ) async throws -> CommandResult {
+        CommandResult(try await run(query, Origin(file: file, line: line)))
+    }
 
-    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, _ origin: Origin, into rows: (any RowSink)? = nil) async throws -> WireResult {
         try query.validated()
         var deadline: PoolInstant?
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
             let lease: Lease
-            if let idle = try pool.takeIdle() {
+            if let idle = try pool.takeIdle(origin) {
                 lease = idle
             } else {
                 let now = ConnectionPool.now
                 let end = deadline ?? pool.deadline(nil, since: now)
                 deadline = end
-                guard let granted = try pool.settle(await pool.wait(since: now, until: end)) else { continue }
+                guard let granted = try pool.settle(await pool.wait(since: now, until: end), origin) else { continue }
                 lease = granted
             }
             let outcome: FlightOutcome
@@ -54,10 +58,10 @@ extension Engine {
     }
 
     /// A session of its own, which ends with the stream.
-    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+    func openCursor(_ query: SQLQuery, _ origin: Origin) async throws -> any RowCursor {
         try query.validated()
-        guard query.canBeACursor else { return WholeResult(try await run(query)) }
-        let core = SessionCore(self, nil, nil, Origin(file: #fileID, line: #line))
+        guard query.canBeACursor else { return WholeResult(try await run(query, origin)) }
+        let core = SessionCore(self, nil, nil, origin)
         do {
             return try await SessionCursor.open(query, on: core, in: nil, closesSession: true)
         } catch {
@@ -135,7 +139,8 @@ extension PhysicalConnection {
 ///
 /// An enumeration and no protocol: after a call through a protocol, an async function hops back to its executor.
 enum StatementRunner: Sendable {
-    case engine(Engine)
+    /// With the place in the user's code.
+    case engine(Engine, Origin)
     /// A session in one of its scopes, for queries that outlive the call that made them.
     case session(SessionCore, scope: Int?)
     case connection(ConnectionCore)
@@ -143,7 +148,7 @@ enum StatementRunner: Sendable {
     @inline(__always)
     func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
         switch self {
-        case .engine(let engine): try await engine.run(query, into: rows)
+        case .engine(let engine, let origin): try await engine.run(query, origin, into: rows)
         case .session(let core, let scope): try await core.run(query, in: scope, into: rows)
         case .connection(let core): try await core.run(query, into: rows)
         }
@@ -152,7 +157,7 @@ enum StatementRunner: Sendable {
     /// The rows of a statement, some at a time.
     func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
         switch self {
-        case .engine(let engine): try await engine.openCursor(query)
+        case .engine(let engine, let origin): try await engine.openCursor(query, origin)
         case .session(let core, let scope): try await SessionCursor.open(query, on: core, in: scope)
         case .connection(let core): try await core.openCursor(query)
         }
@@ -251,6 +256,8 @@ extension SQLQuery {
 
 extension SessionOptions {
     /// Some time after the server's own statement timeout: when the server does not answer at all. Zero is no limit.
-    var clientTimeout: Duration? { statementTimeout.flatMap { $0 > .zero ? $0 + .milliseconds(500) : nil } }
+    var clientTimeout: Duration? {
+        statementTimeout.flatMap { $0 > .zero ? .milliseconds($0.wholeMilliseconds + 500) : nil }
+    }
     var clientDeadline: Monotonic? { clientTimeout.map { Monotonic.now.advanced(by: $0) } }
 }

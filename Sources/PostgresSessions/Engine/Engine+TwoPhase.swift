@@ -1,23 +1,27 @@
 extension Engine {
     /// The second phase of a transaction that a session prepared: from any session, also after a restart of either side.
-    public func commitPrepared(_ gid: String) async throws {
+    public func commitPrepared(_ gid: String, file: StaticString = #fileID, line: UInt = #line) async throws {
         let literal = try SQLQuery.literal(gid, what: "a prepared transaction's gid")
-        try await execute("COMMIT PREPARED \(literal)")
+        try await execute("COMMIT PREPARED \(literal)", file: file, line: line)
     }
 
     /// Undoes a transaction that a session prepared.
-    public func rollbackPrepared(_ gid: String) async throws {
+    public func rollbackPrepared(_ gid: String, file: StaticString = #fileID, line: UInt = #line) async throws {
         let literal = try SQLQuery.literal(gid, what: "a prepared transaction's gid")
-        try await execute("ROLLBACK PREPARED \(literal)")
+        try await execute("ROLLBACK PREPARED \(literal)", file: file, line: line)
     }
 
     /// The transactions of this database that were prepared and neither committed nor rolled back, oldest first.
-    public func preparedTransactions() async throws -> [PreparedTransaction] {
+    public func preparedTransactions(
+        file: StaticString = #fileID, line: UInt = #line
+    ) async throws -> [PreparedTransaction] {
         let query: SQLQuery = """
             SELECT gid, transaction::text, owner::text, extract(epoch FROM now() - prepared)::float8
             FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared
             """
-        let rows = try await self.query(query, as: (String, String, String, Double).self).all()
+        let rows = try await self.query(
+            query, as: (String, String, String, Double).self, file: file, line: line
+        ).all()
         return rows.map { PreparedTransaction(gid: $0.0, transactionID: $0.1, owner: $0.2, age: .seconds($0.3)) }
     }
 
@@ -26,11 +30,14 @@ extension Engine {
     ///
     /// - Throws: ``EngineError/invalidState(_:)`` where the id is not known; ``ServerError`` where the server has forgotten
     ///   it already. Source: https://www.postgresql.org/docs/current/functions-info.html (`pg_xact_status`).
-    public func outcome(of commit: CommitOutcome) async throws -> TransactionOutcome {
+    public func outcome(
+        of commit: CommitOutcome, file: StaticString = #fileID, line: UInt = #line
+    ) async throws -> TransactionOutcome {
         guard let id = commit.transactionID else {
             throw EngineError.invalidState("the transaction's id is not known: set SessionOptions.tracksOutcome")
         }
-        let status = try await query("SELECT pg_xact_status(\(String(id))::xid8)", as: String?.self).one()
+        let question: SQLQuery = "SELECT pg_xact_status(\(String(id))::xid8)"
+        let status = try await query(question, as: String?.self, file: file, line: line).one()
         return status.flatMap(TransactionOutcome.init) ?? .forgotten
     }
 }

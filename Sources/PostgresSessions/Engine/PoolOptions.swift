@@ -1,12 +1,13 @@
 /// How many connections an engine keeps, for how long, and what a checkout may cost.
 ///
-/// The words and defaults are SQLAlchemy's `QueuePool`'s where it has them.
+/// The words and defaults are SQLAlchemy's `QueuePool`'s where it has them. What cannot mean anything (a negative time, a share
+/// above 1) is an ``EngineError/invalidConfiguration(_:)`` when the engine is made; any time beyond a century is for ever.
 public struct PoolOptions: Sendable, Hashable {
     /// Connections kept open. At least 1.
     public var size: Int
     /// How many more may be open at once under load; those close when they come back and nobody waits.
     public var maxOverflow: Overflow
-    /// How long a checkout may wait for a connection before ``EngineError/checkoutTimedOut(_:)``.
+    /// How long a checkout may wait for a connection before ``EngineError/checkoutTimedOut(_:)``. Zero: not at all.
     public var checkoutTimeout: Duration
     /// How many may wait at once; one more gets ``EngineError/tooManyWaiters(_:)`` at once. nil: no limit.
     public var maxWaiters: Int?
@@ -125,13 +126,20 @@ extension PoolOptions {
         if let limit = maxOverflow.limit {
             try require(limit >= 0, "pool.maxOverflow must not be negative, or be .unlimited: \(limit)")
         }
-        try require(checkoutTimeout >= .zero, "pool.checkoutTimeout must not be negative")
+        try require(checkoutTimeout >= .zero, "pool.checkoutTimeout must not be negative: \(checkoutTimeout)")
+        if case .automatic(let threshold) = prePing.mode {
+            try require(threshold >= .zero, "pool.prePing: idleLongerThan must not be negative: \(threshold)")
+        }
         try require((maxWaiters ?? 0) >= 0, "pool.maxWaiters must not be negative")
         try require((0...1).contains(lifetimeJitter), "pool.lifetimeJitter must be between 0 and 1")
         try require(minimumIdle >= 0, "pool.minimumIdle must not be negative")
         try require(minimumIdle <= size, "pool.minimumIdle (\(minimumIdle)) must not exceed pool.size (\(size))")
         try require(connectTimeout > .zero, "pool.connectTimeout must be positive")
-        for (name, value) in [("maxLifetime", maxLifetime), ("idleTimeout", idleTimeout)] {
+        let positive = [
+            ("maxLifetime", maxLifetime), ("idleTimeout", idleTimeout),
+            ("leakDetectionThreshold", leakDetectionThreshold),
+        ]
+        for (name, value) in positive {
             try require(value.map { $0 > .zero } ?? true, "pool.\(name) must be positive, or nil")
         }
     }

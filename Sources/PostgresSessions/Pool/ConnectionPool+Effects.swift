@@ -152,6 +152,13 @@ extension ConnectionPool {
                 return .connected(id)
             }
         } catch {
+            // Nobody wants this connection any more, which says nothing of the server.
+            guard !request.isAbandoned else {
+                return apply { state in
+                    state.requests[id.slot] = nil
+                    return .connectFailed(id, .transient)
+                }
+            }
             let (failure, failureClass) = connector.describe(error)
             apply { state in
                 state.requests[id.slot] = nil

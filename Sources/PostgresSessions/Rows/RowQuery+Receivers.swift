@@ -53,25 +53,32 @@ extension Connection {
 
 extension Engine {
     /// Rows as they are, read by name or index.
-    public func query(_ query: consuming SQLQuery) -> RowQuery<ResultRow> {
-        RowQuery(runner: .engine(self), query: query, decoding: .row)
+    public func query(
+        _ query: consuming SQLQuery, file: StaticString = #fileID, line: UInt = #line
+    ) -> RowQuery<ResultRow> {
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .row)
     }
 
     /// Rows of one column.
-    public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: .engine(self), query: query, decoding: .scalar)
+    public func query<T: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: T.Type, file: StaticString = #fileID, line: UInt = #line
+    ) -> RowQuery<T> {
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .scalar)
     }
 
     /// Rows as tuples, column by column.
     public func query<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
-        _ query: consuming SQLQuery, as type: (A, B, repeat each T).Type
+        _ query: consuming SQLQuery, as type: (A, B, repeat each T).Type, file: StaticString = #fileID,
+        line: UInt = #line
     ) -> RowQuery<(A, B, repeat each T)> {
-        RowQuery(runner: .engine(self), query: query, decoding: .tuple())
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .tuple())
     }
 
     /// Rows as any `Decodable`, by column name; `created_at` also fills `createdAt`.
     @_disfavoredOverload
-    public func query<T: Decodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
-        RowQuery(runner: .engine(self), query: query, decoding: .decodable)
+    public func query<T: Decodable>(
+        _ query: consuming SQLQuery, as type: T.Type, file: StaticString = #fileID, line: UInt = #line
+    ) -> RowQuery<T> {
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .decodable)
     }
 }

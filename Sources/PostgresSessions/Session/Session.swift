@@ -109,9 +109,11 @@ public final class Session {
     }
 
     /// Bounds the body's statements together, checkouts included: when the time is up, the one that runs is cancelled on
-    /// the server and throws ``EngineError/statementTimedOut(_:)``; later ones throw it at once.
+    /// the server and throws ``EngineError/statementTimedOut(_:)``; later ones throw it at once, and so does one that still waits
+    /// for a connection.
     ///
-    /// The server is told too (`SET LOCAL statement_timeout`, in the next statement's flight).
+    /// The server is told too (`statement_timeout`, for the transaction, in the next statement's flight), unless it has a shorter
+    /// limit. That is a query, by which the transaction's snapshot is taken. After the scope the limit is what it was before.
     @discardableResult
     public func withTimeout<R>(_ timeout: Duration, _ body: (sending Session) async throws -> R) async throws -> R {
         try await core.timedScope(timeout, in: scope, body)

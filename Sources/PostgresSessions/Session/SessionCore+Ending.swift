@@ -262,7 +262,7 @@ extension SessionCore {
         if options.hasLocalSettings {
             riders.append(Rider(command: SQLQuery(settingLocally: options.localSettings)))
         }
-        if let timeout { riders.append(.timeout(at: timeout)) }
+        if let timeout { riders.append(.timeout(at: timeout, depth: timedScopes)) }
     }
 
     /// Neither "committed" nor "rolled back" may be said. The unit of work is over.

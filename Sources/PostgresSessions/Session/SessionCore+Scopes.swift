@@ -211,18 +211,20 @@ extension SessionCore {
         _ duration: Duration, in outer: Int?, _ body: (sending Session) async throws -> R
     ) async throws -> R {
         try claim(outer)
-        let (previous, serverTimeout) = (timeout, options.statementTimeout)
+        let previous = timeout
         let deadline = Monotonic.now.advanced(by: duration)
         timeout = previous.map { min($0, deadline) } ?? deadline
-        let number = nextSerial()
-        riders.append(.timeout(at: deadline, number))
+        timedScopes += 1
+        let (number, depth) = (nextSerial(), timedScopes)
+        riders.append(.timeout(at: deadline, depth: depth, number))
         unclaim()
         defer {
             timeout = previous
+            timedScopes -= 1
             if let unsent = riders.firstIndex(where: { $0.timeout == number }) {
                 riders.remove(at: unsent)
             } else if case .active = transaction {
-                riders.append(previous.map { .timeout(at: $0) } ?? .timeout(serverTimeout))
+                riders.append(.endOfTimeout(depth: depth))
             }
         }
         return try await plainScope(in: outer, body)
@@ -240,14 +242,26 @@ extension SessionCore {
 }
 
 extension SessionCore.Rider {
-    /// The server's limit for each statement in the rest of the transaction; nil: the session's default.
-    static func timeout(_ duration: Duration?, _ number: Int? = nil) -> Self {
-        let value = duration.map { String($0.wholeMilliseconds) } ?? "DEFAULT"
-        return Self(command: "SET LOCAL statement_timeout TO \(unsafeRaw: value)", savepoint: nil, timeout: number)
+    /// The server's limit for each statement until the scope's end, unless it has a shorter one: a little later than the client's,
+    /// so that the client's is the one that is seen. What it was is kept in a setting of the same transaction.
+    static func timeout(at deadline: Monotonic, depth: Int, _ number: Int? = nil) -> Self {
+        let left = max(Monotonic.now.duration(to: deadline), .zero) + .milliseconds(250)
+        let command: SQLQuery = """
+            SELECT set_config('statement_timeout', CASE WHEN earlier = '0' THEN \(left.wholeMilliseconds)
+            ELSE least(\(left.wholeMilliseconds), (extract(epoch FROM earlier::interval) * 1000)::int8) END::text, true)
+            FROM (SELECT set_config('\(unsafeRaw: setting(depth))', current_setting('statement_timeout'), true) AS earlier
+            OFFSET 0) AS kept
+            """
+        return Self(command: command, timeout: number)
     }
 
-    /// A little later than the client's, so that the client's is the one that is seen.
-    static func timeout(at deadline: Monotonic, _ number: Int? = nil) -> Self {
-        timeout(max(Monotonic.now.duration(to: deadline), .zero) + .milliseconds(250), number)
+    /// The limit is again what it was before the scope. Where a rollback has taken the scope's limit back, it has been since.
+    static func endOfTimeout(depth: Int) -> Self {
+        let kept: SQLQuery = "nullif(current_setting('\(unsafeRaw: setting(depth))', true), '')"
+        return Self(
+            command:
+                "SELECT set_config('statement_timeout', coalesce(\(kept), current_setting('statement_timeout')), true)")
     }
+
+    private static func setting(_ depth: Int) -> String { "postgres_sessions.timeout_\(depth)" }
 }

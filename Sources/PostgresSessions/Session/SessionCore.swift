@@ -56,6 +56,8 @@ final class SessionCore: @unchecked Sendable {
     /// How the transaction stood when its scope was left by an error.
     @exclusivity(unchecked) var abandoned = Transaction.none
     @exclusivity(unchecked) var timeout: Monotonic?
+    /// How many scopes with a timeout are open.
+    @exclusivity(unchecked) var timedScopes = 0
     /// The transaction's id on the server, where the options ask for it and it has one.
     @exclusivity(unchecked) var transactionID: UInt64?
     @exclusivity(unchecked) private var serial = 0
@@ -178,7 +180,8 @@ final class SessionCore: @unchecked Sendable {
         }
         try Task.checkCancellation()
         if let timeout, timeout <= .now {
-            throw EngineError.statementTimedOut("the scope's time was up before: \(flight.statement.text.excerpt)")
+            throw EngineError.statementTimedOut(
+                "the time of withTimeout was up before: \(flight.statement.text.excerpt)")
         }
         if mustLearnID && !flight.isUnnamed { flight.further.append(Self.transactionIDQuery) }
         switch transaction {
@@ -196,6 +199,7 @@ final class SessionCore: @unchecked Sendable {
     private func open(with flight: inout Flight, thenCommit: Bool) async throws -> FlightOutcome {
         var deadline: PoolInstant?
         var replays = ReplayBudget()
+        if options.hasLocalSettings { try options.validated() }
         while true {
             let lease = try await borrow(until: &deadline)
             self.lease = lease
@@ -237,8 +241,19 @@ final class SessionCore: @unchecked Sendable {
         let now = ConnectionPool.now
         let latest = deadline ?? checkoutDeadline(since: now)
         deadline = latest
-        if let lease = try pool.settle(await pool.wait(since: now, until: latest), origin) { return lease }
-        return try await pool.checkout(until: latest, origin: origin)
+        do {
+            if let lease = try pool.settle(await pool.wait(since: now, until: latest), origin) { return lease }
+            return try await pool.checkout(until: latest, origin: origin)
+        } catch EngineError.checkoutTimedOut(let then) {
+            throw whyNotBorrowed(then)
+        }
+    }
+
+    /// Whose bound it was that expired: the pool's, or that of a scope around the statement.
+    @inline(never)
+    private func whyNotBorrowed(_ then: Engine.Statistics) -> EngineError {
+        guard let timeout, timeout <= .now else { return .checkoutTimedOut(then) }
+        return .statementTimedOut("the time of withTimeout was up while it waited for a connection: \(then)")
     }
 
     private func checkoutDeadline(since now: PoolInstant) -> PoolInstant {

@@ -14,6 +14,9 @@ public enum AccessMode: String, Sendable, Hashable {
 
 /// Defaults for sessions. On an engine for all of them, and for its statements without a session; on a session over the
 /// engine's. nil leaves the server's.
+///
+/// A timeout of zero is no limit; more than some 24 days, the longest that the server takes, counts as that. A negative one is an
+/// ``EngineError/invalidConfiguration(_:)``: from the engine's initializer, or from the session's first statement.
 public struct SessionOptions: Sendable, Hashable {
     public var isolationLevel: IsolationLevel?
     public var accessMode: AccessMode?

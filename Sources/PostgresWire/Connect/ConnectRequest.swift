@@ -64,6 +64,9 @@ package final class ConnectRequest: Sendable {
         return try outcome.get()
     }
 
+    /// Whether its end, whatever it was, is of no interest to anybody.
+    package var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
     /// Ends the wait with `.cancelled`; a connection that comes late is closed.
     package func abandon() {
         let onAbandon = state.withLock { state in

@@ -23,12 +23,12 @@ package struct Monotonic: Hashable, Comparable, Sendable {
 }
 
 extension Duration {
-    /// Whole nanoseconds, saturating.
+    /// Whole nanoseconds, at most some 146 years of them either way, so that a moment of today can be added.
     package var inNanoseconds: Int64 {
+        let longest = Int64.max / 2
+        guard self < .nanoseconds(longest) else { return longest }
+        guard self > .nanoseconds(-longest) else { return -longest }
         let (seconds, attoseconds) = components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return seconds < 0 ? .min : .max }
-        let (sum, carried) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return carried ? .max : sum
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 }
