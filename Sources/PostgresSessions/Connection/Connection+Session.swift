@@ -22,7 +22,7 @@ extension Connection {
         }
         try core.claim()
         defer { core.unclaim() }
-        _ = try core.usable()
+        _ = try await core.ready()
         let demands = TransactionCharacteristics().over(options ?? SessionOptions())
         let session = SessionCore(
             home.engine, options, nil, Origin(file: file, line: line),

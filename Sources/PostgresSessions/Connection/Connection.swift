@@ -1,6 +1,5 @@
 internal import PoolCore
 internal import PostgresWire
-internal import Synchronization
 
 /// One physical connection, borrowed for the length of a scope: every statement commits by itself.
 ///
@@ -17,8 +16,8 @@ public final class Connection {
 
 /// The state behind a ``Connection``.
 final class ConnectionCore: @unchecked Sendable {
-    // Proof: `isClaimed` admits one operation at a time; the rest is touched by the claimant alone.
-    private let isClaimed = Atomic<Bool>(false)
+    // Proof: `hands` admits one operation at a time; the rest is touched by the claimant alone.
+    let hands = Claim()
     /// What was borrowed, and from whom; for one that is being made, nobody's.
     let lease: Lease
     private let engine: Engine?
@@ -27,6 +26,8 @@ final class ConnectionCore: @unchecked Sendable {
     @exclusivity(unchecked) private var isDetached = false
     @exclusivity(unchecked) var isLost = false
     @exclusivity(unchecked) var savepoints = OpenSavepoints()
+    /// The session of a stream, which holds the claim; or of one that was left early, whose transaction is still to be ended.
+    @exclusivity(unchecked) private var stream: SessionCore?
 
     private final class SessionOptionsBox: Sendable {
         let options: SessionOptions
@@ -56,12 +57,18 @@ final class ConnectionCore: @unchecked Sendable {
     fileprivate var connection: PhysicalConnection? { isDetached ? nil : lease.connection }
 
     func claim() throws(EngineError) {
-        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else {
-            throw .invalidState("the connection is in use by another task")
+        guard hands.take() else {
+            throw .invalidState("the connection is in use by another task, or inside its own stream")
         }
     }
 
-    func unclaim() { isClaimed.store(false, ordering: .releasing) }
+    func unclaim() { hands.give() }
+
+    /// Claimed, and good for the next conversation.
+    func ready() async throws(EngineError) -> PhysicalConnection {
+        if stream != nil { await endLeftStream() }
+        return try usable()
+    }
 
     func usable() throws(EngineError) -> PhysicalConnection {
         guard !isLost else { throw .connectionLost("it was lost earlier in this scope") }
@@ -73,7 +80,7 @@ final class ConnectionCore: @unchecked Sendable {
         try query.validated()
         try claim()
         defer { unclaim() }
-        let connection = try usable()
+        let connection = try await ready()
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
@@ -100,8 +107,54 @@ final class ConnectionCore: @unchecked Sendable {
         }
     }
 
-    /// All rows at once: a raw connection has no transaction for a cursor to live in.
-    func openCursor(_ query: SQLQuery) async throws -> any RowCursor { WholeResult(try await run(query)) }
+    /// A cursor wants a transaction: that which is open (in a savepoint of its own), or one that ends with the stream.
+    func openCursor(_ query: SQLQuery) async throws -> any RowCursor {
+        guard let home, query.canBeACursor else { return WholeResult(try await run(query)) }
+        try claim()
+        do {
+            let connection = try await ready()
+            guard connection.wire.transactionStatus != .failed else {
+                unclaim()
+                return WholeResult(try await run(query))
+            }
+        } catch {
+            unclaim()
+            throw error
+        }
+        let session = SessionCore(
+            home.engine, nil, nil, Origin(file: "a raw connection's stream", line: 0),
+            joining: JoinedConnection(
+                core: self, lease: lease, mode: .createSavepoint, demands: TransactionCharacteristics(), isStream: true)
+        )
+        do {
+            let cursor = try await SessionCursor.open(query, on: session, in: nil, closesSession: true)
+            stream = session
+            session.holdOnConnection = hands.hold()
+            return cursor
+        } catch {
+            await session.closeInTurn()
+            unclaim()
+            throw error
+        }
+    }
+
+    /// Its session has been closed.
+    func endStream(_ hold: Int) {
+        guard hands.resume(hold) else { return }
+        stream = nil
+        unclaim()
+    }
+
+    /// It was left early. Does not wait: whoever uses the connection next ends its transaction.
+    func leaveStream(_ hold: Int) {
+        if hands.resume(hold) { unclaim() }
+    }
+
+    /// Claimed. What was read of it is committed.
+    @inline(never)
+    private func endLeftStream() async {
+        await stream.take()?.commitAndClose()
+    }
 
     func copyIn(
         _ table: String, _ columns: [String], _ source: CopyInSource,
@@ -109,7 +162,7 @@ final class ConnectionCore: @unchecked Sendable {
     ) async throws -> CommandResult {
         try claim()
         defer { unclaim() }
-        let connection = try usable()
+        let connection = try await ready()
         defer { isLost = isLost || connection.wire.isBroken }
         do {
             return try await connection.copyIn(table, columns, source, copyLimits, fill)
@@ -120,11 +173,12 @@ final class ConnectionCore: @unchecked Sendable {
     }
 
     /// Holds the claim until the rows have been read or dropped.
-    func beginCopyOut(_ query: SQLQuery, as format: CopyFormat = .binary) async throws -> RowColumns {
+    func beginCopyOut(_ query: SQLQuery, as format: CopyFormat = .binary) async throws -> CopyConversation {
         try query.validated()
         try claim()
         do {
-            return try await usable().beginCopyOut(query, format, copyLimits)
+            let columns = try await ready().beginCopyOut(query, format, copyLimits)
+            return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
             endCopyOut(isComplete: false)
             throw error
@@ -133,9 +187,9 @@ final class ConnectionCore: @unchecked Sendable {
 
     /// As `detach`, where nobody is inside and the connection is good; else false, and nothing has happened.
     func tryDetach() -> Bool {
-        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else { return false }
+        guard hands.take() else { return false }
         defer { unclaim() }
-        guard !isLost else { return false }
+        guard !isLost, stream == nil else { return false }
         isDetached = true
         return true
     }
@@ -143,15 +197,11 @@ final class ConnectionCore: @unchecked Sendable {
     /// Ends the use of the connection through this object. Whoever is still inside (a task it was smuggled into) has its
     /// statement cancelled, and is waited for. False: the connection was lost.
     func detach() async -> Bool {
-        while true {
-            do throws(EngineError) {
-                try claim()
-                break
-            } catch {
-                connection?.wire.interrupt()
-                await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
-            }
+        while !hands.takeOver() {
+            connection?.wire.interrupt()
+            await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
         }
+        if stream != nil { await endLeftStream() }
         isDetached = true
         unclaim()
         return !isLost
@@ -159,6 +209,8 @@ final class ConnectionCore: @unchecked Sendable {
 }
 
 extension ConnectionCore: CopySource {
+    func resume(_ hold: Int) -> Bool { hands.resume(hold) }
+    func pause(_ hold: Int) { hands.pause(hold) }
     var copying: PhysicalConnection? { connection }
     var copyLimits: FlightLimits { FlightLimits(soft: options.clientDeadline) }
 

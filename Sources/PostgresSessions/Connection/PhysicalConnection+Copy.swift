@@ -95,6 +95,8 @@ extension PhysicalConnection {
         }
         let options = try format.options()
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
+        // While something else is under way, the protocol does not tell.
+        try await attempt { () throws(WireError) in try await landLeftover() }
         let isInTransaction = wire.transactionStatus == .inTransaction
         let outcome = try await attempt { () throws(WireError) in
             try await fly(
@@ -143,6 +145,7 @@ extension PhysicalConnection {
     // MARK: Both
 
     private func beginCopy(_ text: String, _ limits: FlightLimits) async throws {
+        try await attempt { () throws(WireError) in try await landLeftover() }
         let answer = try await attempt { () throws(WireError) in try await wire.beginCopy(text, limits) }
         if case .refused(let error) = answer { throw ServerError(error, query: text) }
         isCopying = true

@@ -44,7 +44,7 @@ extension PhysicalConnection {
 
     /// Ends a transaction, if the protocol says that one is open. False: the connection is not usable.
     func rollBack(within timeout: Duration) async -> Bool {
-        guard !wire.isBroken, (try? await landLeftover()) != nil else { return false }
+        guard !wire.isBroken, (try? await landLeftover(beforeRollback: true)) != nil else { return false }
         switch wire.transactionStatus {
         case .idle: return true
         case .inTransaction, .failed: break

@@ -13,12 +13,14 @@ final class PhysicalConnection: @unchecked Sendable {
     private let staleTexts: StaleTexts
     @exclusivity(unchecked) private var knownStaleTexts: Int
     /// A stream's flight whose answers have not been read.
-    @exclusivity(unchecked) private(set) var underWay: Flight?
+    @exclusivity(unchecked) var underWay: Flight?
+    /// What undoes that flight alone, where it failed.
+    @exclusivity(unchecked) var remedy: [SQLQuery] = []
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [Planned] = []
     /// For each statement that is prepared in the flight under way, where in the plan it is used first.
     @exclusivity(unchecked) private var preparing: [Int] = []
-    @exclusivity(unchecked) private var reader = ReplyReader(skipping: 0)
+    @exclusivity(unchecked) var reader = ReplyReader(skipping: 0)
     /// The statements that are dropped ahead of the flight under way.
     @exclusivity(unchecked) private var dropping: [String] = []
 
@@ -78,7 +80,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// All answers have been read.
-    private func takeOutcome() -> FlightOutcome {
+    func takeOutcome() -> FlightOutcome {
         var outcome = FlightOutcome()
         swap(&outcome, &reader.outcome)
         outcome.interruption = wire.whyInterrupted()
@@ -88,7 +90,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Sends what has not been sent, and takes the answers that have not come. Where the flight's limits allow, the task's
     /// cancellation cancels the statement.
-    private func readRest(of flight: Flight, departing: Bool) async throws(WireError) {
+    func readRest(of flight: Flight, departing: Bool) async throws(WireError) {
         guard flight.limits.isInterruptible else { return try await readToEnd(of: flight, departing: departing) }
         var failure: WireError?
         await withTaskCancellationHandler {
@@ -103,48 +105,15 @@ final class PhysicalConnection: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    // MARK: A flight in two halves, for streams: the next rows are under way while the last ones are read
-
-    /// Sends a flight and returns; `land` reads its answers. Whatever is said next on this connection lands it first.
-    func launch(_ flight: Flight) async throws(WireError) {
-        wire.beginFlight()
-        clearPlan()
-        if let refusal = try queue(flight) { throw .refused(refusal.message) }
-        try wire.queueSync()
-        underWay = flight
-        try await wire.flush(flight.limits)
-    }
-
-    /// Reads the answers of the flight that was launched.
-    func land() async throws(WireError) -> FlightOutcome? {
-        guard let flight = underWay else { return nil }
-        underWay = nil
-        reader = ReplyReader(skipping: 0)
-        try await readRest(of: flight, departing: false)
-        if wire.isCancelling { try await wire.endFlight() }
-        return takeOutcome()
-    }
-
-    /// A stream was left early: what it had asked for last is read and dropped.
-    func landLeftover() async throws(WireError) {
-        if isCopying { try await abandonCopyOut() }
-        guard let flight = underWay else { return }
-        underWay = nil
-        wire.clearInterrupt()
-        reader = ReplyReader(skipping: 0)
-        try await readToEnd(of: flight, departing: false)
-        reader = ReplyReader(skipping: 0)
-    }
-
     // MARK: A flight
 
-    private func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
+    func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
         var limits = given
         if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
         return limits
     }
 
-    private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
+    func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
         var limits = flight.limits
         if departing, let feed = flight.feed, reader.refusal == nil { try await say(feed, of: flight) }
         if departing || !flight.further.isEmpty { limits.restart(for: reader.unanswered(of: flight)) }
@@ -173,7 +142,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Takes what has arrived. True: that was all, the sync's included.
-    private func takeReplies(to flight: Flight) throws(WireError) -> Bool {
+    func takeReplies(to flight: Flight) throws(WireError) -> Bool {
         while wire.isOwedReplies, let reply = try wire.takeReply() {
             reader.hasAny = true
             if try accept(reply, of: flight) { return true }
@@ -207,7 +176,7 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Queues every command, but for those behind a feed.
-    private func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
+    func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
         try queued { () throws(WireError) in
             for command in flight.leading { try queue(command, of: flight, isOwn: true) }
             try queue(flight.statement, of: flight, isOwn: flight.isOwn)
@@ -222,13 +191,14 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Few at a time, mostly; `removeAll` costs more than they do.
-    private func clearPlan() {
+    func clearPlan() {
         while plan.popLast() != nil {}
         while preparing.popLast() != nil {}
     }
 
     private func queueEnd(of flight: Flight) throws(WireError) {
-        for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn) }
+        // A stream's first FETCH tells nobody more than its DECLARE.
+        for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn || flight.isUnnamed) }
         if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
     }
 

@@ -30,8 +30,7 @@ extension Session {
 
     /// The rows of a query as text, CSV or binary, in constant memory: whole lines, about 64 KiB of them at a time.
     public func copyOut(_ query: SQLQuery, format: CopyFormat) async throws -> sending CopyOutBytes {
-        _ = try await core.beginCopyOut(query, as: format, in: scope)
-        return CopyOutBytes(source: core, text: query.text)
+        CopyOutBytes(conversation: try await core.beginCopyOut(query, as: format, in: scope))
     }
 }
 
@@ -63,8 +62,7 @@ extension Connection {
 
     /// The rows of a query as text, CSV or binary, in constant memory: whole lines, about 64 KiB of them at a time.
     public func copyOut(_ query: SQLQuery, format: CopyFormat) async throws -> sending CopyOutBytes {
-        _ = try await core.beginCopyOut(query, as: format)
-        return CopyOutBytes(source: core, text: query.text)
+        CopyOutBytes(conversation: try await core.beginCopyOut(query, as: format))
     }
 }
 

@@ -57,20 +57,20 @@ extension Session {
     /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and
     /// no parameters. Elements are tuples, scalars or any `Decodable`, as in `query(_:as:)`.
     public func copyOut<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .scalar)
+        try CopyOutRows.begin(try await core.beginCopyOut(query, in: scope), .scalar)
     }
 
     /// As the other `copyOut`, into tuples.
     public func copyOut<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
         _ query: SQLQuery, as type: (A, B, repeat each T).Type
     ) async throws -> sending CopyOutRows<(A, B, repeat each T)> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .tuple())
+        try CopyOutRows.begin(try await core.beginCopyOut(query, in: scope), .tuple())
     }
 
     /// As the other `copyOut`, into any `Decodable`.
     @_disfavoredOverload
     public func copyOut<T: Decodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query, in: scope), .decodable)
+        try CopyOutRows.begin(try await core.beginCopyOut(query, in: scope), .decodable)
     }
 }
 
@@ -129,34 +129,35 @@ extension Connection {
     /// The rows of a query through COPY in binary form, in constant memory: less work for both sides than `stream()`, and
     /// no parameters. Elements are tuples, scalars or any `Decodable`, as in `query(_:as:)`.
     public func copyOut<T: SQLDecodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .scalar)
+        try CopyOutRows.begin(try await core.beginCopyOut(query), .scalar)
     }
 
     /// As the other `copyOut`, into tuples.
     public func copyOut<A: SQLDecodable, B: SQLDecodable, each T: SQLDecodable>(
         _ query: SQLQuery, as type: (A, B, repeat each T).Type
     ) async throws -> sending CopyOutRows<(A, B, repeat each T)> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .tuple())
+        try CopyOutRows.begin(try await core.beginCopyOut(query), .tuple())
     }
 
     /// As the other `copyOut`, into any `Decodable`.
     @_disfavoredOverload
     public func copyOut<T: Decodable>(_ query: SQLQuery, as type: T.Type) async throws -> sending CopyOutRows<T> {
-        try CopyOutRows.begin(query, core, try await core.beginCopyOut(query), .decodable)
+        try CopyOutRows.begin(try await core.beginCopyOut(query), .decodable)
     }
 }
 
 extension CopyOutRows {
     /// The COPY has begun; if its columns do not fit, it is ended again.
     static func begin(
-        _ query: SQLQuery, _ source: any CopySource, _ columns: RowColumns, _ decoding: RowDecoding<Element>
+        _ conversation: CopyConversation, _ decoding: RowDecoding<Element>
     ) throws -> sending CopyOutRows<Element> {
+        let columns = conversation.columns
         let binary = RowColumns(
             names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true })
         do throws(EngineError) {
-            return CopyOutRows(source: source, text: query.text, decoder: try decoding.makeDecoder(for: binary))
+            return CopyOutRows(conversation: conversation, decoder: try decoding.makeDecoder(for: binary))
         } catch {
-            source.endCopyOut(isComplete: false)
+            conversation.drop()
             throw error
         }
     }

@@ -3,40 +3,34 @@ internal import PostgresWire
 /// The bytes of a COPY TO STDOUT as they come, in constant memory. Leaving the loop early ends the COPY; the session's
 /// transaction goes on.
 public struct CopyOutBytes: AsyncSequence {
-    let source: any CopySource
-    let text: String
+    let conversation: CopyConversation
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source, text) }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(conversation) }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
-        private let source: any CopySource
-        private let text: String
-        private var isOver = false
+        private let conversation: CopyConversation
         private var hasReadEnd = false
         /// Since when the task's thread was not offered to others.
         private var turn = Monotonic.now
 
-        init(_ source: any CopySource, _ text: String) { (self.source, self.text) = (source, text) }
-
-        deinit { if !isOver { source.endCopyOut(isComplete: false) } }
+        init(_ conversation: CopyConversation) { self.conversation = conversation }
 
         public func next() async throws -> [UInt8]? { try await next(isolation: #isolation) }
 
         public func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
-            guard !isOver else { return nil }
+            guard let connection = try conversation.enter() else { return nil }
             do {
-                if let connection = source.copying, !hasReadEnd {
-                    let bytes = try await take(from: connection)
-                    if !bytes.isEmpty { return bytes }
+                let bytes = hasReadEnd ? [] : try await take(from: connection)
+                if !bytes.isEmpty {
+                    conversation.pause()
+                    return bytes
                 }
-                isOver = true
-                try await source.finishCopyOut(text)
-                return nil
             } catch {
-                if !isOver { source.endCopyOut(isComplete: false) }
-                isOver = true
+                conversation.abandon()
                 throw error
             }
+            try await conversation.finish()
+            return nil
         }
 
         /// What has arrived; nothing at the end.
@@ -54,7 +48,7 @@ public struct CopyOutBytes: AsyncSequence {
                     return bytes
                 case .pending: if !bytes.isEmpty { return bytes }
                 }
-                try await connection.waitForCopied(source.copyLimits, &turn)
+                try await connection.waitForCopied(conversation.limits, &turn)
             }
         }
     }

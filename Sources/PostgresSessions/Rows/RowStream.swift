@@ -2,8 +2,10 @@ internal import PostgresWire
 
 /// Rows as they come, in constant memory: the next rows are asked for when the last ones have been read.
 ///
-/// Leaving the loop early ends the stream at once; the session's transaction goes on. While the loop runs, the session can say
-/// nothing else: ``EngineError/invalidState(_:)``.
+/// Leaving the loop early ends the stream soon, however slow its rows; the session's transaction goes on. While the loop runs, the
+/// session can say nothing else: ``EngineError/invalidState(_:)``. On an engine, or a raw connection outside a transaction, the
+/// stream has a transaction of its own, which is committed at its end; in that of a raw connection, it has a savepoint. Statements
+/// that are no cursor's (INSERT … RETURNING) come whole.
 public struct RowStream<Element>: AsyncSequence {
     let runner: StatementRunner
     let query: SQLQuery

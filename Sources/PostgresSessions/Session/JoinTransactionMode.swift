@@ -29,6 +29,8 @@ struct JoinedConnection {
     let mode: JoinTransactionMode
     /// What the session's own options want of a transaction, which one that is open already cannot give.
     let demands: TransactionCharacteristics
+    /// The session is a stream's, which says no more than the connection's other statements do.
+    var isStream = false
 
     /// How a transaction that begins now stands to what is open on the connection.
     func frame(isSandbox: Bool) throws(EngineError) -> TransactionFrame {

@@ -166,9 +166,9 @@ extension SessionCore {
     /// The end of the session, from its scope or by hand. What is not committed is rolled back.
     func close() async {
         guard !closeAtOnce() else { return }
-        // A stream or a second task may be inside; it fails on its own, and the session is closed when it has left.
+        // A second task may be inside; it fails on its own, and the session is closed when it has left.
         do throws(EngineError) {
-            try claim(nil)
+            try claimAtEnd()
         } catch {
             return closeLater(error)
         }
@@ -211,12 +211,16 @@ extension SessionCore {
         Task { [self] in await closeInTurn() }
     }
 
-    /// Commits what a stream of its own has read, and closes; nobody waits for it.
+    /// Commits what a stream of its own has read, and closes; nobody waits for it. On a raw connection, that is for whoever uses the
+    /// connection next.
     func closeInBackground() {
-        Task.detached(executorPreference: EventLoops.shared) { [self] in
-            if case .active = transaction { try? await commit(in: nil) }
-            await close()
-        }
+        if let joined { return joined.core.leaveStream(holdOnConnection) }
+        Task.detached(executorPreference: EventLoops.shared) { [self] in await commitAndClose() }
+    }
+
+    func commitAndClose() async {
+        if case .active = transaction { try? await commit(in: nil) }
+        await closeInTurn()
     }
 
     /// For a handle that was dropped without `close()`.

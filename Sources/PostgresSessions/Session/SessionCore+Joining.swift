@@ -58,7 +58,7 @@ extension SessionCore {
     func closeInTurn() async {
         while true {
             do throws(EngineError) {
-                try claim(nil)
+                try claimAtEnd()
                 break
             } catch {
                 if case .sessionClosed = error { return }

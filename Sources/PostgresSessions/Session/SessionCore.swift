@@ -1,6 +1,5 @@
 internal import PoolCore
 internal import PostgresWire
-internal import Synchronization
 
 /// A session's state and conversations. ``Session`` values are handles on it, one per scope.
 ///
@@ -17,7 +16,7 @@ internal import Synchronization
 final class SessionCore: @unchecked Sendable {
     // Proof: `claim` admits one operation at a time; everything below it is touched by the claimant alone. So what each
     // statement touches is not checked for exclusive access once more.
-    private let isClaimed = Atomic<Bool>(false)
+    let hands = Claim()
 
     enum Transaction {
         case none, pending, active
@@ -31,6 +30,8 @@ final class SessionCore: @unchecked Sendable {
     private let checkoutTimeout: Duration?
     /// The raw connection that the session was given; nil: it borrows connections itself.
     let joined: JoinedConnection?
+    /// Of a stream's session on a raw connection: the claim's number there.
+    @exclusivity(unchecked) var holdOnConnection = 0
 
     @exclusivity(unchecked) var transaction = Transaction.none
     /// How the transaction begins and ends.
@@ -99,7 +100,7 @@ final class SessionCore: @unchecked Sendable {
 
     /// Admits the caller, or says that somebody else is in. Nothing is sent.
     func claim(_ scope: Int?) throws(EngineError) {
-        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else {
+        guard hands.take() else {
             throw .invalidState("the session is in use by another task, or inside its own stream")
         }
         do throws(EngineError) {
@@ -110,7 +111,15 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    func unclaim() { isClaimed.store(false, ordering: .releasing) }
+    func unclaim() { hands.give() }
+
+    /// For the end of the session: also where a stream or a COPY is between two of its steps. Its rows are nobody's any more.
+    func claimAtEnd() throws(EngineError) {
+        guard hands.takeOver() else { throw .invalidState("the session is in use by another task") }
+        guard isClosed else { return }
+        unclaim()
+        throw .sessionClosed
+    }
 
     private func checkUsable(_ scope: Int?) throws(EngineError) {
         guard !isClosed else { throw .sessionClosed }
@@ -263,7 +272,8 @@ final class SessionCore: @unchecked Sendable {
 
     private var opening: [SQLQuery] {
         let begin = frame.opening(characteristics.over(options))
-        return options.hasLocalSettings ? begin + [SQLQuery(settingLocally: options.localSettings)] : begin
+        return options.hasLocalSettings && joined?.isStream != true
+            ? begin + [SQLQuery(settingLocally: options.localSettings)] : begin
     }
 
     @inline(__always)
@@ -292,7 +302,7 @@ final class SessionCore: @unchecked Sendable {
 
     /// While the transaction's id is wanted and not known, a question for it rides behind each statement: by the time of COMMIT,
     /// when it is too late to ask, it is known.
-    private var mustLearnID: Bool { options.tracksOutcome && transactionID == nil }
+    var mustLearnID: Bool { options.tracksOutcome && transactionID == nil }
     private static let transactionIDQuery: SQLQuery = "SELECT pg_current_xact_id_if_assigned()::text"
 
     /// When statements that begin now must have ended.
@@ -304,88 +314,5 @@ final class SessionCore: @unchecked Sendable {
         guard let idleSince = lease.idleSince else { return nil }
         let idle = Monotonic(nanoseconds: idleSince.nanoseconds).duration(to: .now)
         return idle > threshold ? .seconds(2) : nil
-    }
-
-    // MARK: What a flight leaves behind
-
-    /// Brings the session's state up to the server's, and throws the outcome's failure.
-    func conclude(_ outcome: inout FlightOutcome, of flight: Flight, opening: Int) throws {
-        noteRiders(outcome, leading: opening)
-        if mustLearnID && !flight.isUnnamed && outcome.hasCompletedStatements(of: flight) {
-            transactionID = outcome.takeLastFurther()?.firstText.flatMap { UInt64($0) }
-        }
-        if let error = outcome.failure, let lease {
-            engine.note(error, on: lease, mayWrite: mayWrite)
-        }
-        let expectedTag = frame.commitTag
-        switch lease?.wire.transactionStatus {
-        case .inTransaction where outcome.trailing != nil: endTransaction()  // a savepoint's RELEASE
-        case .inTransaction:
-            transaction = .active
-            if let end = outcome.end { goOnInNext(after: end, outcome) }
-        case .failed:
-            transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
-            if let end = outcome.end { goOnInNext(after: end, outcome) }
-        default:  // a statement, or COMMIT, ended it
-            endTransaction()
-            if flight.trailing == nil { note(outcome.end ?? .rolledBack, outcome) }
-        }
-        if flight.trailing != nil, outcome.failure == nil, outcome.trailing?.isTagged(expectedTag) != true {
-            throw EngineError.transactionAborted("the server answered COMMIT with ROLLBACK")
-        }
-        _ = try verdict(on: outcome, effectiveOptions, isShutDown: engine.pool.isShutDown).get()
-    }
-
-    /// Whether the server's refusal to write is news.
-    var mayWrite: Bool { (characteristics.accessMode ?? options.accessMode) != .readOnly }
-
-    /// For errors: a scope with a timeout counts as a statement timeout.
-    private var effectiveOptions: SessionOptions {
-        guard timeout != nil else { return options }
-        var options = options
-        options.statementTimeout = options.statementTimeout ?? .zero
-        return options
-    }
-
-    private func noteRiders(_ outcome: FlightOutcome, leading: Int) {
-        guard !riders.isEmpty else { return }
-        for (index, rider) in riders.enumerated() where leading + index < outcome.completed {
-            guard let name = rider.savepoint else { continue }
-            if let position = savepoints.lastIndex(where: { $0.name == name }) { savepoints[position].isSent = true }
-        }
-        riders.removeAll()
-    }
-
-    /// A COMMIT may be the flight's own, or be the user's text.
-    func fail(_ error: WireError, of flight: Flight) -> any Error {
-        if isCommitFinal && (flight.trailing != nil || flight.hasTextOfCommit) {
-            let unknown = CommitOutcome(transactionID: transactionID, reason: "\(EngineError(error))")
-            forgetActions()
-            return EngineError.commitOutcomeUnknown(unknown)
-        }
-        return error.surfaced(hasTimeout: timeout != nil || options.statementTimeout != nil)
-    }
-
-    /// The connection is gone, and the transaction with it.
-    func giveBackBroken() {
-        guard let lease else { return }
-        self.lease = nil
-        if let joined { joined.core.isLost = true } else { engine.pool.giveBack(lease, .broken) }
-        savepoints.removeAll()
-        riders.removeAll()
-        transaction = .lost("the connection was lost")
-    }
-
-    /// Nothing is open any more; the connection goes home.
-    func endTransaction() {
-        transaction = .none
-        transactionID = nil
-        characteristics = TransactionCharacteristics()
-        savepoints.removeAll()
-        riders.removeAll()
-        guard let lease else { return }
-        self.lease = nil
-        if let joined { return leave(joined) }
-        engine.pool.giveBack(lease, lease.connection.outcomeWhenIdle(engine.configuration.pool.resetOnReturn))
     }
 }
