@@ -15,6 +15,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -98,6 +100,15 @@ static inline int cpq_pipeline_sync(PGconn *conn) {
     return PQsendPipelineSync(conn);
 #else
     return PQpipelineSync(conn);
+#endif
+}
+
+/// While on, what is written waits in the kernel for more, at most for 200 ms. Not every socket can, and none has to.
+static inline void cpq_cork(int fd, int is_on) {
+#if defined(TCP_CORK)
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_on, sizeof is_on);
+#elif defined(TCP_NOPUSH)
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOPUSH, &is_on, sizeof is_on);
 #endif
 }
 

@@ -73,6 +73,13 @@ extension WireConnection {
     /// Ends a segment: after an error, the server skips up to here; outside a transaction, it commits here.
     package func queueSync() throws(WireError) { try queued(cpq_pipeline_sync(conn)) }
 
+    /// A segment of its own ahead of everything, which the server answers before it looks at what follows. It leaves with the flight.
+    package func queueProofOfLife() throws(WireError) {
+        isCorked = true
+        cpq_cork(descriptor, 1)
+        try queueSync()
+    }
+
     private func queued(_ sent: Int32) throws(WireError) {
         guard sent == 1 else { throw refusal() }
         outstanding += 1
@@ -133,6 +140,10 @@ extension WireConnection {
     /// Returns the number of the wait, if it has begun.
     func sendNow(then waiter: SocketWaiter) -> UInt64? {
         sending = cpq_pipeline_sync(conn) == 1 ? (PQflush(conn) > 0 ? .begun : .sent) : .failed
+        if isCorked {
+            isCorked = false
+            cpq_cork(descriptor, 0)
+        }
         if sending == .sent { return watch.admit(waiter) }
         waiter.continuation.resume(returning: .ready)
         return nil

@@ -20,7 +20,7 @@ package final class WireConnection: @unchecked Sendable {
     private let loop: EventLoop
     /// A duplicate of libpq's descriptor, ours until the close: libpq closes its own whenever it finds the connection lost, and
     /// the number may then be somebody else's.
-    private let descriptor: Int32
+    let descriptor: Int32
     private let onNotice: @Sendable (WireServerError) -> Void
 
     package let processID: Int32
@@ -45,6 +45,8 @@ package final class WireConnection: @unchecked Sendable {
     @exclusivity(unchecked) var lastFatal: WireServerError?
     @exclusivity(unchecked) var arrays = ParameterArrays()
     @exclusivity(unchecked) var sending = Sending.sent
+    /// What has been written waits for the rest of its flight.
+    @exclusivity(unchecked) var isCorked = false
     /// Who takes the rows of one of the flight's commands as they come.
     @exclusivity(unchecked) var rowSink: (any RowSink)?
     /// How many answers come before that command's.

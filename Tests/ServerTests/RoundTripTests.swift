@@ -130,6 +130,34 @@ private func flights(
         #expect(count == 10)
     }
 
+    @Test func `is one also for a statement without a session on a connection that is doubted`() async throws {
+        let prePing = PoolOptions.PrePing.automatic(idleLongerThan: .zero)
+        for statementCacheSize in [0, 256] {
+            try await withShop(
+                PoolOptions(size: 1, maxOverflow: 0, prePing: prePing), statementCacheSize: statementCacheSize,
+                behindProxy: true
+            ) { shop in
+                try await shop.engine.warmUp()
+                let before = try shop.proxy.flights
+                for number in 1...5 {
+                    try await shop.engine.execute("SELECT 1")
+                    #expect(try await shop.engine.query("SELECT \(number)", as: Int.self).one() == number)
+                    try await shop.engine.withConnection { connection in
+                        let twos = try await connection.query("SELECT 2", as: Int.self).all()
+                        #expect(twos == [2])
+                        let refused = await outcome { try await connection.execute("SELECT 1 / 0") }
+                        #expect(refused == .server(.divisionByZero))
+                    }
+                }
+                let flights = try shop.proxy.flights - before
+                #expect(flights == 20)
+                // What cannot share a transaction with anything.
+                try await shop.engine.execute("VACUUM items")
+                try await shop.engine.withConnection { _ = try await $0.execute("VACUUM items") }
+            }
+        }
+    }
+
     @Test func `grows by one for each checkout where a ping is asked for`() async throws {
         let count = try await flights(PoolOptions(size: 1, maxOverflow: 0, prePing: .always)) { engine in
             for _ in 1...3 { try await engine.execute("SELECT 1") }

@@ -24,6 +24,8 @@ final class ConnectionCore: @unchecked Sendable {
     /// For one that is being made.
     private let optionsWhileMade: SessionOptionsBox?
     @exclusivity(unchecked) private var isDetached = false
+    /// The server has answered since the connection was borrowed, or was asked to.
+    @exclusivity(unchecked) private var isProven = false
     @exclusivity(unchecked) var isLost = false
     @exclusivity(unchecked) var savepoints = OpenSavepoints()
     /// The session of a stream, which holds the claim; or of one that was left early, whose transaction is still to be ended.
@@ -64,6 +66,24 @@ final class ConnectionCore: @unchecked Sendable {
 
     func unclaim() { hands.give() }
 
+    /// For the first flight on a connection that was idle for long.
+    private func takeLivenessTimeout() -> Duration? {
+        guard !isProven, let home else { return nil }
+        isProven = true
+        return home.engine.livenessTimeout(home.lease, Engine.longLivenessTimeout)
+    }
+
+    /// Claimed. As `ready`, for a conversation that cannot have a proof of life in its flight.
+    private func readyAlive() async throws(EngineError) -> PhysicalConnection {
+        let connection = try await ready()
+        guard let timeout = takeLivenessTimeout() else { return connection }
+        guard await connection.ping(within: timeout) else {
+            isLost = true
+            throw .connectionLost("no sign of life from \(connection.wire.target) within \(timeout)")
+        }
+        return connection
+    }
+
     /// Claimed, and good for the next conversation.
     func ready() async throws(EngineError) -> PhysicalConnection {
         if stream != nil { await endLeftStream() }
@@ -87,7 +107,8 @@ final class ConnectionCore: @unchecked Sendable {
             let outcome: FlightOutcome
             do throws(WireError) {
                 let limits = FlightLimits(soft: options.clientDeadline)
-                outcome = try await connection.fly(Flight(statement: query, limits: limits, rows: rows))
+                outcome = try await connection.fly(
+                    Flight(statement: query, limits: limits, livenessTimeout: takeLivenessTimeout(), rows: rows))
             } catch {
                 isLost = true
                 throw error.surfaced(hasTimeout: options.statementTimeout != nil)
@@ -162,7 +183,7 @@ final class ConnectionCore: @unchecked Sendable {
     ) async throws -> CommandResult {
         try claim()
         defer { unclaim() }
-        let connection = try await ready()
+        let connection = try await readyAlive()
         defer { isLost = isLost || connection.wire.isBroken }
         do {
             return try await connection.copyIn(table, columns, source, copyLimits, fill)
@@ -177,7 +198,7 @@ final class ConnectionCore: @unchecked Sendable {
         try query.validated()
         try claim()
         do {
-            let columns = try await ready().beginCopyOut(query, format, copyLimits)
+            let columns = try await readyAlive().beginCopyOut(query, format, copyLimits)
             return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
             endCopyOut(isComplete: false)

@@ -16,7 +16,7 @@ struct Flight {
     var isOwn = false
     /// Nothing is prepared for later: FETCH changes its columns from cursor to cursor.
     var isUnnamed = false
-    /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
+    /// Have the server say something before it looks at the statement, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
     /// Where the statement's rows may go as they come.
     var rows: (any RowSink)?

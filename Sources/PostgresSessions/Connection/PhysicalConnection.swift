@@ -69,6 +69,28 @@ final class PhysicalConnection: @unchecked Sendable {
         clearPlan()
         flight.feed?.begin()
         reader = ReplyReader(skipping: try queueDiscarded())
+        if flight.livenessTimeout != nil { return try await flyFromDoubt(flight) }
+        return try await sendAndRead(flight)
+    }
+
+    /// On a connection that was idle for long. Where the library says nothing of its own first, whose answer the server can be
+    /// asked for early, a sync ahead is what a living server answers at once.
+    @inline(never)
+    private func flyFromDoubt(_ flight: Flight) async throws(WireError) -> FlightOutcome {
+        if flight.leading.isEmpty, reader.skipping == 0 {
+            try wire.queueProofOfLife()
+            reader.skipping = 1
+        }
+        do throws(WireError) {
+            return try await sendAndRead(flight)
+        } catch .timedOut where !reader.hasAny && wire.whyInterrupted() == nil {
+            let doubt = flight.leading.isEmpty ? "; what was sent may have been executed, or may still be" : ""
+            throw .lost("no sign of life from \(wire.target) within \(flight.livenessTimeout ?? .zero)\(doubt)", nil)
+        }
+    }
+
+    @inline(__always)
+    private func sendAndRead(_ flight: Flight) async throws(WireError) -> FlightOutcome {
         reader.refusal = try queue(flight)
         // What is answered at once needs no ear for the task's cancellation, which is not for free.
         let waitsBriefly = WireConnection.isOnLoop && flight.feed == nil
@@ -215,7 +237,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
         try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed)
-        if plan.count == 1 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
+        if plan.count == 1 && flight.livenessTimeout != nil && !flight.leading.isEmpty { try wire.queueFlushRequest() }
     }
 
     private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {

@@ -5,7 +5,8 @@ extension Engine {
     /// One autocommit statement on a connection of its own: one round trip.
     ///
     /// - Throws: ``ServerError`` where the server refuses it; ``EngineError/connectionLost(_:)`` where the connection ends
-    ///   and the statement may have been executed. One that provably was not is sent again, unseen.
+    ///   and the statement may have been executed. One that provably was not is sent again, unseen, and so is a query where the
+    ///   engine's `accessMode` is `.readOnly`.
     @discardableResult
     public func execute(
         _ query: SQLQuery, file: StaticString = #fileID, line: UInt = #line
@@ -31,11 +32,12 @@ extension Engine {
             }
             let outcome: FlightOutcome
             do throws(WireError) {
-                outcome = try await lease.connection.fly(autocommitFlight(query, rows))
+                outcome = try await lease.connection.fly(autocommitFlight(query, rows, lease))
             } catch {
                 pool.giveBack(lease, .broken)
                 deadline = deadline ?? checkoutDeadline(nil)
-                let isUntouched = error.provesNothingWasExecuted && !lease.connection.hasCompletedAny
+                let isHarmless = error.provesNothingWasExecuted || isReadOnly
+                let isUntouched = isHarmless && !lease.connection.hasCompletedAny
                 let mayReplay = isUntouched && query.isOneTransaction && !Task.isCancelled
                 if mayReplay && replays.take(after: error, lease) { continue }
                 throw error.surfaced(hasTimeout: configuration.session.statementTimeout != nil)
@@ -70,18 +72,31 @@ extension Engine {
         }
     }
 
-    private func autocommitFlight(_ query: SQLQuery, _ rows: (any RowSink)?) -> Flight {
-        if isPlain { return Flight(statement: query, rows: rows) }
+    /// Statements that do nothing may be executed twice.
+    private var isReadOnly: Bool { configuration.session.accessMode == .readOnly }
+
+    @inline(__always)
+    private func autocommitFlight(_ query: SQLQuery, _ rows: (any RowSink)?, _ lease: Lease) -> Flight {
+        let liveness = livenessTimeout(lease, Self.longLivenessTimeout)
+        if isPlain { return Flight(statement: query, livenessTimeout: liveness, rows: rows) }
+        return limitedFlight(query, rows, liveness)
+    }
+
+    private func limitedFlight(_ query: SQLQuery, _ rows: (any RowSink)?, _ liveness: Duration?) -> Flight {
+        let liveness = liveness.map { isReadOnly ? min($0, Self.livenessTimeout) : $0 }
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
         if configuration.isSandbox {
             return Flight(
                 leading: ["SAVEPOINT sandbox_statement"], statement: query,
-                trailing: "RELEASE SAVEPOINT sandbox_statement", limits: limits, rows: rows)
+                trailing: "RELEASE SAVEPOINT sandbox_statement", limits: limits, livenessTimeout: liveness, rows: rows)
         }
-        guard !options.locals.isEmpty else { return Flight(statement: query, limits: limits, rows: rows) }
+        guard !options.locals.isEmpty else {
+            return Flight(statement: query, limits: limits, livenessTimeout: liveness, rows: rows)
+        }
         return Flight(
-            leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits, rows: rows)
+            leading: [SQLQuery(settingLocally: options.localSettings)], statement: query, limits: limits,
+            livenessTimeout: liveness, rows: rows)
     }
 
     /// What a connection needs before somebody else gets it. A transaction left open by a statement's own text is rolled

@@ -86,8 +86,9 @@ public struct PoolOptions: Sendable, Hashable {
         enum Mode: Sendable, Hashable { case automatic(idleLongerThan: Duration), always, never }
         let mode: Mode
 
-        /// Free: a closed socket is noticed when it happens; a connection idle for over a second proves itself in the
-        /// flight that opens the unit of work, with a short deadline, and a dead one is replaced unseen.
+        /// Free: a closed socket is noticed when it happens; a connection idle for over a second proves itself in its next
+        /// flight, with a short deadline. In a session's, which opens the unit of work, it is two seconds, and a dead connection is
+        /// replaced unseen; in that of a statement without a session five, and ``EngineError/connectionLost(_:)``.
         public static let automatic = automatic(idleLongerThan: .seconds(1))
         /// As ``automatic``, with another threshold.
         public static func automatic(idleLongerThan threshold: Duration) -> PrePing {

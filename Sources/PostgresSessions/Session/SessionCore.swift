@@ -216,7 +216,8 @@ final class SessionCore: @unchecked Sendable {
             flight.leading = opening
             let opening = flight.leading.count
             prepare(&flight, thenCommit: thenCommit)
-            flight.livenessTimeout = livenessTimeout(lease)
+            flight.livenessTimeout = engine.livenessTimeout(
+                lease, joined == nil ? Engine.livenessTimeout : Engine.longLivenessTimeout)
             var outcome: FlightOutcome
             do throws(WireError) {
                 outcome = try await lease.connection.fly(flight)
@@ -307,12 +308,4 @@ final class SessionCore: @unchecked Sendable {
 
     /// When statements that begin now must have ended.
     var statementLimits: FlightLimits { FlightLimits(each: options.clientTimeout, all: timeout) }
-
-    /// A connection that was idle for long proves itself in the flight, within a short time.
-    private func livenessTimeout(_ lease: Lease) -> Duration? {
-        guard case .automatic(let threshold) = engine.configuration.pool.prePing.mode else { return nil }
-        guard let idleSince = lease.idleSince else { return nil }
-        let idle = Monotonic(nanoseconds: idleSince.nanoseconds).duration(to: .now)
-        return idle > threshold ? .seconds(2) : nil
-    }
 }
