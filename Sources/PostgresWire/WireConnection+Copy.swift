@@ -21,6 +21,7 @@ extension WireConnection {
         let error =
             result.map { WireServerError($0.pointer) } ?? WireServerError(severity: "ERROR", message: "no answer")
         try await backToPipeline(limits)
+        if isCancelling { try await endFlight() }
         if status != PGRES_FATAL_ERROR { throw .refused("the statement is not a COPY") }
         return .refused(error)
     }

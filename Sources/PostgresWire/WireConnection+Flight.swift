@@ -286,6 +286,7 @@ extension WireConnection {
     /// Forgets how the last flight was interrupted; call before the next one.
     package func beginFlight() {
         interruption = nil
+        givenUpAt = nil
         hasConsumed = false
         unsentBytes = 0
         rowSink = nil

@@ -40,6 +40,8 @@ package final class WireConnection: @unchecked Sendable {
     /// Who interrupted the current flight, and the request that tells the server.
     @exclusivity(unchecked) var interruption: Interruption?
     @exclusivity(unchecked) var cancelling: Cancelling?
+    /// When a flight is given up that was interrupted and is not cancelled.
+    @exclusivity(unchecked) var givenUpAt: Monotonic?
     /// Why a statement's flight was interrupted.
     package enum Interruption: Sendable { case cancelled, timedOut }
     @exclusivity(unchecked) var lastFatal: WireServerError?
@@ -202,7 +204,11 @@ package final class WireConnection: @unchecked Sendable {
         case .ready, .late: return
         case .interrupted:
             watch.clearInterrupt()
-            if limits.isInterruptible { beginCancel(.cancelled) }
+            if limits.isInterruptible {
+                beginCancel(.cancelled)
+            } else if limits.endsAfterInterrupt, givenUpAt == nil {
+                givenUpAt = .now.advanced(by: Self.cancelTimeout)
+            }
         case .deadline:
             if let cancelling, cancelling.deadline > .now {
                 // A request that comes before its statement has begun, or between two of them, is lost.
@@ -229,7 +235,9 @@ package final class WireConnection: @unchecked Sendable {
 
     /// When the next wait of a flight ends.
     func nextDeadline(_ limits: FlightLimits) -> Monotonic? {
-        cancelling.map { min($0.deadline, $0.nextRequest) } ?? limits.earliest
+        if let cancelling { return min(cancelling.deadline, cancelling.nextRequest) }
+        guard let givenUpAt else { return limits.earliest }
+        return limits.earliest.map { min($0, givenUpAt) } ?? givenUpAt
     }
 
     /// Reads what the socket has. After it, the parser knows more, or the connection is known to be bad.
@@ -252,6 +260,8 @@ package struct FlightLimits: Sendable {
     package var hard: Monotonic?
     /// Whether an interrupt cancels the statement. COMMIT, ROLLBACK and clean-up are not interruptible.
     package var isInterruptible: Bool
+    /// Where it is not: whether an interrupt gives the flight `cancelTimeout` to end by itself, or the connection is broken.
+    package var endsAfterInterrupt = false
     /// Of several statements, how long each may take.
     private var each: Duration?
     /// Whatever their number.

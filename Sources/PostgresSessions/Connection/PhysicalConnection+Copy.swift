@@ -32,7 +32,7 @@ extension PhysicalConnection {
         }
         isCopying = false
         if let failure { throw failure }
-        return try Self.result(outcome, text)
+        return try result(outcome, text, limits)
     }
 
     /// Sends all rows. The server's own refusal is not a failure here: the end of the COPY tells it.
@@ -122,7 +122,7 @@ extension PhysicalConnection {
         isCopying = false
         if copySavepoint, case .success = outcome { _ = await run([Self.release], within: .seconds(5)) }
         copySavepoint = false
-        _ = try Self.result(outcome, text)
+        _ = try result(outcome, text, limits)
     }
 
     /// Left early: cancelled on the server, read to its end, and undone. Bounded.
@@ -147,7 +147,7 @@ extension PhysicalConnection {
     private func beginCopy(_ text: String, _ limits: FlightLimits) async throws {
         try await attempt { () throws(WireError) in try await landLeftover() }
         let answer = try await attempt { () throws(WireError) in try await wire.beginCopy(text, limits) }
-        if case .refused(let error) = answer { throw ServerError(error, query: text) }
+        if case .refused(let error) = answer { throw failure(error, text, limits) }
         isCopying = true
     }
 
@@ -180,14 +180,20 @@ extension PhysicalConnection {
         }
     }
 
-    private static func result(_ outcome: Result<WireResult, WireServerError>, _ text: String) throws
-        -> CommandResult
-    {
+    private func result(
+        _ outcome: Result<WireResult, WireServerError>, _ text: String, _ limits: FlightLimits
+    ) throws -> CommandResult {
         switch outcome {
         case .success(let result): return CommandResult(result)
-        case .failure(let error):
-            if error.sqlState == "57014" && Task.isCancelled { throw CancellationError() }
-            throw ServerError(error, query: text)
+        case .failure(let error): throw failure(error, text, limits)
         }
+    }
+
+    /// As a statement's: one that was cancelled says by whom.
+    private func failure(_ error: WireServerError, _ text: String, _ limits: FlightLimits) -> any Error {
+        guard error.sqlState == "57014" else { return ServerError(error, query: text) }
+        if Task.isCancelled { return CancellationError() }
+        if wire.whyInterrupted() == .cancelled { return EngineError.sessionClosed }
+        return limits.soft == nil ? ServerError(error, query: text) : EngineError.statementTimedOut(text.excerpt)
     }
 }

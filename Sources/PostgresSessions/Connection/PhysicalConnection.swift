@@ -113,7 +113,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Sends what has not been sent, and takes the answers that have not come. Where the flight's limits allow, the task's
     /// cancellation cancels the statement.
     func readRest(of flight: Flight, departing: Bool) async throws(WireError) {
-        guard flight.limits.isInterruptible else { return try await readToEnd(of: flight, departing: departing) }
+        guard flight.limits.isInterruptible || flight.limits.endsAfterInterrupt else {
+            return try await readToEnd(of: flight, departing: departing)
+        }
         var failure: WireError?
         await withTaskCancellationHandler {
             do throws(WireError) {

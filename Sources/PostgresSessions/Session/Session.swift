@@ -66,7 +66,8 @@ public final class Session {
 
     /// Commits the transaction, always the outermost, and gives the connection home. Without one, nothing is sent.
     ///
-    /// Not cancellable once sent. Where a timeout limits the statements, its answer is waited for so long and five seconds.
+    /// Not cancellable once sent: a task that is cancelled then waits five seconds more for the answer. Where a timeout limits the
+    /// statements, it is waited for so long and five seconds.
     /// - Throws: ``ServerError`` where COMMIT itself fails (a deferred constraint, a
     /// serialization failure); ``EngineError/transactionAborted(_:)`` where nothing was committed because a statement
     /// had failed; ``EngineError/connectionLost(_:)`` where the connection had ended before COMMIT was sent;

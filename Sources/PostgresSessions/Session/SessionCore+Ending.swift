@@ -90,7 +90,8 @@ extension SessionCore {
         hasSentCommit = true
         let outcome: FlightOutcome
         do throws(WireError) {
-            let limits = FlightLimits(hard: commitDeadline, isInterruptible: false)
+            var limits = FlightLimits(hard: commitDeadline, isInterruptible: false)
+            limits.endsAfterInterrupt = true
             outcome = try await lease.connection.fly(
                 Flight(leading: debts, statement: command, limits: limits, isOwn: true))
         } catch {
@@ -218,7 +219,9 @@ extension SessionCore {
         Task.detached(executorPreference: EventLoops.shared) { [self] in await commitAndClose() }
     }
 
+    /// Nobody would notice that it waits for ever.
     func commitAndClose() async {
+        timeout = timeout ?? .now.advanced(by: ConnectionPool.housekeepingTimeout)
         if case .active = transaction { try? await commit(in: nil) }
         await closeInTurn()
     }
