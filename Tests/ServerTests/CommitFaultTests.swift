@@ -57,6 +57,21 @@ import Testing
         }
     }
 
+    @Test func `has an unknown outcome on a raw connection too`() async throws {
+        try await withShop(behindProxy: true) { shop in
+            let ending = await outcome {
+                try await shop.engine.withConnection { connection in
+                    try await connection.execute("BEGIN")
+                    try await connection.execute("INSERT INTO items VALUES (1, 'item')")
+                    try shop.proxy.cut(afterBytes: 0, .toClient)
+                    try await connection.execute("COMMIT")
+                }
+            }
+            #expect(ending == .commitOutcomeUnknown)
+            try await eventually("the server has committed") { try await shop.itemCount() == 1 }
+        }
+    }
+
     @Test func `runs neither what is due after a commit nor what is due after a rollback`() async throws {
         try await withShop(behindProxy: true) { shop in
             let journal = Journal<String>()

@@ -125,3 +125,61 @@ enum Use: CaseIterable {
         }
     }
 }
+
+@Suite(.timeLimit(.minutes(30))) struct `A unit of work whose peer falls silent at any byte` {
+    @Test(arguments: [0, 300, 900, 1500, 2200], FaultProxy.Direction.allCases)
+    func `ends soon when its task is cancelled, and says what became of it`(
+        byte: Int, direction: FaultProxy.Direction
+    ) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
+            try await shop.engine.warmUp()
+            let proxy = try shop.proxy
+            proxy.latency = .milliseconds(2)
+            func passed() -> Int { direction == .toServer ? proxy.bytesToServer : proxy.bytesToClient }
+            let begin = passed()
+            let endings = Journal<Outcome>()
+            let task = Task(executorPreference: testExecutor) {
+                endings.append(await outcome { try await everything(in: shop) })
+            }
+            // Where all has passed first, there is nothing to stall.
+            while passed() - begin < byte, endings.all.isEmpty { await Task.yield() }
+            proxy.stall(direction)
+            try await Task.sleep(for: .milliseconds(50))
+            let start = ContinuousClock.now
+            task.cancel()
+            await task.value
+            #expect(ContinuousClock.now - start < .seconds(15))
+            proxy.latency = .zero
+            proxy.resume()
+            try await eventually("the server has let go of it") {
+                let query: SQLQuery = """
+                    SELECT count(*) FROM pg_stat_activity WHERE application_name = \(shop.name) AND state <> 'idle'
+                    """
+                return try await shop.witness.query(query, as: Int.self).one() == 0
+            }
+            let count = try await shop.itemCount()
+            switch try #require(endings.all.first) {
+            case .returned: #expect(count == 3)
+            case .commitOutcomeUnknown: #expect([0, 3].contains(count))
+            case let ending: #expect(ending == .cancelled && count == 0)
+            }
+            try await shop.engine.execute("SELECT 1")
+        }
+    }
+}
+
+/// A transaction with a stream, both kinds of COPY, a savepoint and a timeout; three items.
+private func everything(in shop: Shop) async throws {
+    let many: SQLQuery = "SELECT generate_series(1, 1000)"
+    try await shop.engine.withTransaction { session in
+        try await session.execute("INSERT INTO items VALUES (1, 'item')")
+        for try await i in session.query(many, as: Int.self).stream() where i == 200 { break }
+        try await session.withSavepoint { session in
+            _ = try await session.copyIn("items", columns: ["id", "name"], rows: [(2, "item")])
+        }
+        for try await i in try await session.copyOut(many, as: Int.self) where i == 200 { break }
+        try await session.withTimeout(.seconds(60)) { session in
+            _ = try await session.execute("INSERT INTO items VALUES (3, 'item')")
+        }
+    }
+}

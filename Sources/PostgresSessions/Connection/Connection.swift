@@ -111,6 +111,10 @@ final class ConnectionCore: @unchecked Sendable {
                     Flight(statement: query, limits: limits, livenessTimeout: takeLivenessTimeout(), rows: rows))
             } catch {
                 isLost = true
+                if query.wouldCommit {
+                    throw EngineError.commitOutcomeUnknown(
+                        CommitOutcome(transactionID: nil, reason: "\(EngineError(error))"))
+                }
                 throw error.surfaced(hasTimeout: options.statementTimeout != nil)
             }
             let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
