@@ -164,7 +164,7 @@ extension PhysicalConnection {
         }
         switch outcome {
         case .success(let result): return result
-        case .failure(let error): throw Task.isCancelled ? CancellationError() : EngineError(error)
+        case .failure(let error): throw error.surfaced(hasTimeout: wire.whyInterrupted() == .timedOut)
         }
     }
 

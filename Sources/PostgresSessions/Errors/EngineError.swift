@@ -10,7 +10,8 @@ public enum EngineError: Error, Sendable {
     indirect case tooManyWaiters(Engine.Statistics)
     /// A connection could not be made.
     indirect case connectFailed(ConnectFailure)
-    /// The connection ended while it was needed. What had not been committed is rolled back by the server.
+    /// The connection ended while it was needed. What had not been committed is rolled back by the server; a statement without a
+    /// session may have been executed.
     case connectionLost(String)
     /// COMMIT was sent and never answered: the transaction may or may not be durable. Never retried by itself.
     indirect case commitOutcomeUnknown(CommitOutcome)
