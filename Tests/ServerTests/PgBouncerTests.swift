@@ -4,11 +4,12 @@ import PostgresSessionsTesting
 import Testing
 
 private func withBouncedEngine<R>(
-    statementCacheSize: Int = 0, size: Int = 4, _ body: (Engine, Shop) async throws -> R
+    statementCacheSize: Int = 0, size: Int = 4, prePing: PoolOptions.PrePing = .automatic,
+    _ body: (Engine, Shop) async throws -> R
 ) async throws -> R {
     try await withShop { shop in
         try await PgBouncer.with(try await SharedServer.get()) { bouncer in
-            let pool = PoolOptions(size: size, maxOverflow: 0)
+            let pool = PoolOptions(size: size, maxOverflow: 0, prePing: prePing)
             let engine = try Engine(
                 Engine.Configuration(url: bouncer.url, pool: pool, statementCacheSize: statementCacheSize))
             do {
@@ -47,6 +48,30 @@ extension Shop {
                 try await group.waitForAll()
             }
             #expect(try await shop.itemCount() == 40)
+        }
+    }
+
+    /// The sync ahead may have been answered by another of its connections.
+    @Test func `what was idle for long proves that it lives`() async throws {
+        try await withBouncedEngine(size: 8, prePing: .automatic(idleLongerThan: .zero)) { engine, _ in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for lane in 0..<8 {
+                    group.addTask {
+                        for number in 0..<200 {
+                            let id = 1000 * lane + number
+                            #expect(try await engine.query("SELECT \(id)", as: Int.self).one() == id)
+                            let refused = await outcome { try await engine.execute("SELECT 1 / 0") }
+                            #expect(refused == .server(.divisionByZero))
+                            let raw = try await engine.withConnection { connection in
+                                try await connection.query("SELECT \(id + 1)", as: Int.self).one()
+                            }
+                            #expect(raw == id + 1)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(engine.statistics.opened <= 8)
         }
     }
 
