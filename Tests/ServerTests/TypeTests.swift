@@ -204,16 +204,6 @@ private let shapes: [TypeCase] = [
     }
 }
 
-/// Extensions belong to the database, which the shops share: they are made once, where every shop finds them.
-private enum Extensions {
-    static let areMade = Task {
-        let engine = try Engine(url: try await SharedServer.get().url)
-        try await engine.execute("CREATE EXTENSION IF NOT EXISTS citext SCHEMA pg_catalog")
-        try await engine.execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA pg_catalog")
-        await engine.shutdown()
-    }
-}
-
 extension TypeCase {
     fileprivate static func makeTypes(_ shop: Shop) async throws {
         try await Extensions.areMade.value

@@ -43,7 +43,6 @@ extension SQLCell {
             }
         }
         guard isTextual else { throw unsupported(F.self) }
-        try refuseForeignNumber()
         let text = String(try plainText().trimmingSpaces())
         guard let value = F(text) else { throw unreadable(F.self) }
         return value

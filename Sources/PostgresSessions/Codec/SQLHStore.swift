@@ -12,7 +12,7 @@ public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
     public static var sqlFormat: SQLFormat { .text }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type.rawValue >= SQLCell.firstUserDefinedType else {
+        guard sqlCell.isBinary, sqlCell.kind == .hstore else {
             throw sqlCell.unsupported(SQLHStore.self)
         }
         var reader = ByteReader(sqlCell.bytes)

@@ -60,7 +60,7 @@ extension SQLRange: SQLEncodable, SQLDecodable {
     public static var sqlArrayType: SQLType { RangeForm.arrayType(of: Bound.sqlRangeType) }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, let boundType = RangeForm.boundType(of: sqlCell.type) else {
+        guard sqlCell.isBinary, let boundType = sqlCell.boundType else {
             throw sqlCell.unsupported(Self.self)
         }
         guard let parts = try RangeForm.Parts(sqlCell.bytes) else {
@@ -69,7 +69,7 @@ extension SQLRange: SQLEncodable, SQLDecodable {
         }
         func limit(_ bytes: UnsafeRawBufferPointer?, isInclusive: Bool) throws -> Limit {
             guard let bytes else { return .unbounded }
-            let bound = try Bound(sqlCell: SQLCell(bytes: bytes, type: boundType, isBinary: true))
+            let bound = try Bound(sqlCell: sqlCell.part(bytes, boundType))
             return isInclusive ? .inclusive(bound) : .exclusive(bound)
         }
         self = .between(
@@ -111,11 +111,11 @@ where Bound: Hashable {
     public static var sqlArrayType: SQLType { RangeForm.arrayType(of: Bound.sqlMultirangeType) }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, let rangeType = RangeForm.rangeType(of: sqlCell.type) else {
+        guard sqlCell.isBinary, let rangeType = sqlCell.rangeType else {
             throw sqlCell.unsupported(Self.self)
         }
         ranges = try RangeForm.parts(ofMultirange: sqlCell.bytes).map {
-            try SQLRange(sqlCell: SQLCell(bytes: $0, type: rangeType, isBinary: true))
+            try SQLRange(sqlCell: sqlCell.part($0, rangeType))
         }
     }
 

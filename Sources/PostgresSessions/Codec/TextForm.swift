@@ -10,17 +10,20 @@ enum TextForm {
         guard cell.isBinary else { return try cell.utf8() }
         guard depth <= maximumDepth else { throw SQLValueError("the value is nested too deeply to be shown as text") }
         if let text = try builtIn(cell) { return text }
-        if cell.type.element != nil { return try array(cell, depth: depth) }
-        if let boundType = RangeForm.boundType(of: cell.type) {
-            return try RangeForm.text(cell.bytes, boundType: boundType)
+        if let text = try SystemTypeForm.text(cell, depth: depth) { return text }
+        if cell.isArray { return try array(cell, depth: depth) }
+        if let boundType = cell.boundType {
+            return try RangeForm.text(cell, cell.bytes, boundType: boundType, depth: depth)
         }
-        if let rangeType = RangeForm.rangeType(of: cell.type), let boundType = RangeForm.boundType(of: rangeType) {
-            return try RangeForm.text(ofMultirange: cell.bytes, boundType: boundType)
+        if let rangeType = cell.rangeType,
+            let boundType = SQLCell(bytes: cell.bytes, type: rangeType, form: cell.form).boundType
+        {
+            return try RangeForm.text(ofMultirange: cell, boundType: boundType, depth: depth)
         }
         if cell.type == .money {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
-        return try SystemTypeForm.text(cell, depth: depth) ?? UserTypeForm.text(cell, depth: depth)
+        return try UserTypeForm.text(cell, depth: depth)
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {
@@ -64,7 +67,7 @@ enum TextForm {
 
     static func array(_ cell: SQLCell, depth: Int) throws -> String {
         var reader = try BinaryArrayReader(cell)
-        let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
+        let delimiter = String(UnicodeScalar(cell.delimiter))
         let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter, depth)
         try reader.finish()
         guard !reader.lowerBounds.isEmpty else { return text }

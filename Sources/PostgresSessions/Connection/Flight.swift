@@ -19,7 +19,7 @@ struct Flight {
     /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
     /// Where the statement's rows may go as they come.
-    var rows: (any RowSink)?
+    var rows: (any TypedRowSink)?
 
 }
 

@@ -102,7 +102,7 @@ extension PhysicalConnection {
                     statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
                     isUnnamed: true))
         }
-        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get())
+        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
         try await beginCopy("COPY (\(query.text)) TO STDOUT (\(options))", limits)
         copySavepoint = isInTransaction
         return columns

@@ -48,7 +48,16 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Of a feed's statements, before the first of them leave and their answers are looked for.
     private static let saidAtOnce = 128
 
-    init(_ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, remembersStatement: Bool = false) {
+    /// What the server's own types are.
+    let types: TypeCatalog
+    /// A result of the flight under way has columns of such.
+    @exclusivity(unchecked) private var hasForeignTypes = false
+
+    init(
+        _ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, _ types: TypeCatalog,
+        remembersStatement: Bool = false
+    ) {
+        self.types = types
         self.wire = wire
         self.staleTexts = staleTexts
         knownStaleTexts = staleTexts.count
@@ -64,6 +73,7 @@ final class PhysicalConnection: @unchecked Sendable {
         if knownStaleTexts != staleTexts.count { forgetStaleTexts() }
         wire.beginFlight()
         hasCompletedAny = false
+        hasForeignTypes = false
         clearPlan()
         flight.feed?.begin()
         reader = ReplyReader(skipping: try queueDiscarded())
@@ -74,7 +84,10 @@ final class PhysicalConnection: @unchecked Sendable {
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
         if wire.isCancelling { try await wire.endFlight() }
-        return takeOutcome()
+        guard hasForeignTypes else { return takeOutcome() }
+        let outcome = takeOutcome()
+        try await learnTypes(of: outcome, flight)
+        return outcome
     }
 
     /// All answers have been read.
@@ -108,6 +121,7 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Sends a flight and returns; `land` reads its answers. Whatever is said next on this connection lands it first.
     func launch(_ flight: Flight) async throws(WireError) {
         wire.beginFlight()
+        hasForeignTypes = false
         clearPlan()
         if let refusal = try queue(flight) { throw .refused(refusal.message) }
         try wire.queueSync()
@@ -122,8 +136,13 @@ final class PhysicalConnection: @unchecked Sendable {
         reader = ReplyReader(skipping: 0)
         try await readRest(of: flight, departing: false)
         if wire.isCancelling { try await wire.endFlight() }
-        return takeOutcome()
+        let outcome = takeOutcome()
+        if hasForeignTypes { try await learnTypes(of: outcome, flight) }
+        return outcome
     }
+
+    /// The library has asked something of its own behind the flight.
+    func noteCompletion() { hasCompletedAny = true }
 
     /// A stream was left early: what it had asked for last is read and dropped.
     func landLeftover() async throws(WireError) {
@@ -137,12 +156,6 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     // MARK: A flight
-
-    private func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
-        var limits = given
-        if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
-        return limits
-    }
 
     private func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
         var limits = flight.limits
@@ -214,7 +227,7 @@ final class PhysicalConnection: @unchecked Sendable {
             if let rows = flight.rows {
                 let entry = plan.last?.entry
                 let comeSingly = entry?.mayHaveManyRows ?? false
-                rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0)
+                rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0, knowing: types)
                 if comeSingly { wire.expectRows(into: rows) }
             }
             if flight.feed == nil { try queueEnd(of: flight) }
@@ -306,7 +319,12 @@ final class PhysicalConnection: @unchecked Sendable {
                 if let rows = flight.rows { entry.rowCount = max(rows.count, result.rowCount) }
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
                 if entry.traits.leaves.contains(.preparedStatements) { cache.forgetAll() }
-                if entry.traits.altersTables { cache.renewAll() }
+                if entry.traits.altersTables {
+                    cache.renewAll()
+                    types.doubtComposites()
+                }
+            } else {
+                describe(result)
             }
             hasCompletedAny = true
             reader.outcome.take(result, at: reader.index, of: flight)
@@ -315,7 +333,10 @@ final class PhysicalConnection: @unchecked Sendable {
             let text = entry?.text ?? planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
-            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(text) }
+            if error.lacksBinaryForm && !flight.isUnnamed {
+                textStatements.insert(text)
+                entry?.columns = nil
+            }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
@@ -323,15 +344,6 @@ final class PhysicalConnection: @unchecked Sendable {
         }
         reader.index += 1
         return false
-    }
-
-    /// A statement that was not dropped, for a cancel request that came early, or for one before it, is dropped another time.
-    private func noteDropped(_ name: String, _ reply: Reply) {
-        switch reply {
-        case .refused(let error): if !error.isVanishedStatement { cache.discard(name) }
-        case .skipped: cache.discard(name)
-        case .complete, .partial, .sync, .unexpected: break
-        }
     }
 
     private func acceptPrepared(_ reply: Reply) throws(WireError) -> Bool {
@@ -351,9 +363,20 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The columns of a prepared statement never change, so they are read once.
     private func describe(_ result: WireResult, _ entry: StatementCache.Entry) {
         guard result.columnCount > 0 else { return }
-        let columns = entry.columns ?? RowColumns(of: result)
+        let columns = entry.columns ?? RowColumns(of: result, knowing: types)
         entry.columns = columns
         result.attach(columns)
+        if columns.isForeign { hasForeignTypes = true }
+    }
+
+    /// Of an unnamed statement, only what decoding could not find out by itself.
+    private func describe(_ result: WireResult) {
+        for column in 0..<result.columnCount {
+            let type = SQLType(rawValue: result.columnOID(column))
+            guard type.isOfDatabase || type.namesItsParts else { continue }
+            hasForeignTypes = true
+            return result.attach(RowColumns(of: result, knowing: types))
+        }
     }
 
     /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.
@@ -370,10 +393,5 @@ final class PhysicalConnection: @unchecked Sendable {
         let news = staleTexts.after(knownStaleTexts)
         for text in news.texts { cache.forget(text) }
         knownStaleTexts = news.count
-    }
-
-    private func surprise(_ what: String) -> WireError {
-        wire.closeAfterSurprise()
-        return .lost("the server answered out of turn: \(what)", nil)
     }
 }

@@ -9,7 +9,7 @@ extension Engine {
     @discardableResult
     public func execute(_ query: SQLQuery) async throws -> CommandResult { CommandResult(try await run(query)) }
 
-    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         try query.validated()
         var deadline: PoolInstant?
         var replays = ReplayBudget()
@@ -66,7 +66,7 @@ extension Engine {
         }
     }
 
-    private func autocommitFlight(_ query: SQLQuery, _ rows: (any RowSink)?) -> Flight {
+    private func autocommitFlight(_ query: SQLQuery, _ rows: (any TypedRowSink)?) -> Flight {
         if isPlain { return Flight(statement: query, rows: rows) }
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
@@ -105,6 +105,7 @@ extension Engine {
     func note(_ error: ServerError, on lease: Lease, mayWrite: Bool) {
         let isDemoted = error.sqlState == .readOnlySqlTransaction && mayWrite
         guard configuration.observers.reduce(isDemoted, { $1.isDisconnect(error, verdict: $0) }) else { return }
+        if isDemoted { pool.connector.types.doubtAll() }
         pool.apply(
             isDemoted ? .invalidatedBy(lease.id.connection) : .connectionInvalidated(lease.id.connection))
     }
@@ -140,7 +141,7 @@ enum StatementRunner: Sendable {
     case connection(ConnectionCore)
 
     @inline(__always)
-    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         switch self {
         case .engine(let engine): try await engine.run(query, into: rows)
         case .session(let core, let scope): try await core.run(query, in: scope, into: rows)

@@ -152,7 +152,8 @@ extension CopyOutRows {
         _ query: SQLQuery, _ source: any CopySource, _ columns: RowColumns, _ decoding: RowDecoding<Element>
     ) throws -> sending CopyOutRows<Element> {
         let binary = RowColumns(
-            names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true })
+            names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true },
+            knowing: columns.catalog)
         do throws(EngineError) {
             return CopyOutRows(source: source, text: query.text, decoder: try decoding.makeDecoder(for: binary))
         } catch {

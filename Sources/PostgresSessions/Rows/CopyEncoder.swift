@@ -218,7 +218,7 @@ enum CopyFit {
 
     private static func reads(_ source: UInt32, as target: UInt32) -> Bool {
         let numbers: [UInt32] = [20, 21, 23, 26, 700, 701, 1700]
-        if source == 0 || source == target || isText(target) || target >= SQLCell.firstUserDefinedType { return true }
+        if source == 0 || source == target || isText(target) || SQLType(rawValue: target).isOfDatabase { return true }
         if numbers.contains(source) { return numbers.contains(target) }
         switch source {
         case 1184, 1114: return [1184, 1114].contains(target)

@@ -14,7 +14,7 @@ struct FuzzInputs {
         var target: any SQLDecodable.Type
 
         func cell(_ bytes: UnsafeRawBufferPointer) -> SQLCell {
-            SQLCell(bytes: bytes, type: type, isBinary: isBinary)
+            Invented.cell(bytes, type, isBinary: isBinary)
         }
     }
 
@@ -176,7 +176,7 @@ extension FuzzInputs {
         return try seeds(.text, words) + seeds(.varchar, words.map { Substring($0) })
             + seeds(.text, ["a", "🇩🇪"] as [Character])
             + seeds(.bytea, [[0, 255], []] as [[UInt8]]) + seeds(.bytea, [Data([1, 2])]) + seeds(.uuid, [uuid])
-            + seeds(SQLType(rawValue: 70_000), [Mood.happy, .sad])
+            + seeds(Invented.mood, [Mood.happy, .sad])
             + seeds(.jsonb, [FuzzParts(a: 1, b: "x", c: [1], at: Date(timeIntervalSince1970: 0.5))])
             + [
                 seed(.json, Array(json.utf8), as: FuzzParts.self), seed(.json, Array("[1,null]".utf8), as: [Int?].self),
@@ -248,7 +248,7 @@ extension FuzzInputs {
     }
 
     private static func containers() throws -> [Seed] {
-        let user = SQLType(rawValue: 70_001)
+        let user = Invented.parts
         let part = try composite([
             (.int8, big(Int64(5))), (.text, Array("b\"".utf8)), (.int8Array, encoded([1, 2])), (.timestamptz, nil),
         ])
@@ -262,8 +262,8 @@ extension FuzzInputs {
             big(Int32(2)) + Array("cat\0".utf8) + big(UInt16(1)) + big(UInt16(3)) + Array("it's\0".utf8) + [0, 0]
         return [
             seed(user, part, as: FuzzParts.self), seed(.record, part, as: FuzzParts.self),
-            seed(.record, composite([(user, part), (SQLType(rawValue: 70_002), parts)]), as: FuzzNest.self),
-            seed(SQLType(rawValue: 70_002), parts, as: [FuzzParts].self), seed(user, hstore, as: SQLHStore.self),
+            seed(.record, composite([(user, part), (Invented.partsArray, parts)]), as: FuzzNest.self),
+            seed(Invented.partsArray, parts, as: [FuzzParts].self), seed(Invented.hstore, hstore, as: SQLHStore.self),
             seed(SQLType(rawValue: 22), vector, as: String.self), seed(SQLType(rawValue: 22), vector, as: [Int].self),
             seed(SQLType(rawValue: 27), big(UInt32(1)) + big(UInt16(2)), as: String.self),
             seed(SQLType(rawValue: 30), try encoded([UInt32(1), 2]), as: String.self),
