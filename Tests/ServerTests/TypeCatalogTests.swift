@@ -56,6 +56,11 @@ private let numbers: SQLQuery = "SELECT ARRAY[1, NULL, 825373492]::positive[]"
                 #expect(own == server)
                 let rows = try await shop.engine.query(query, as: (String?, String?).self).all()
                 #expect(rows.allSatisfy { $0.0 == $0.1 } && rows.count == 1)
+                let text = try await shop.engine.query(
+                    "SELECT v, v::text, 'postgres=r/postgres'::aclitem FROM (SELECT \(unsafeRaw: expression) AS v) AS one",
+                    as: (String?, String?, String).self
+                ).one()
+                #expect(text.0 == text.1)
             }
         }
     }
@@ -67,6 +72,11 @@ private let numbers: SQLQuery = "SELECT ARRAY[1, NULL, 825373492]::positive[]"
             let expected = Home(street: "x", number: 825_373_492, moods: ["happy", nil])
             #expect(try await engine.query(numbers, as: [Int?].self).one() == [1, nil, 825_373_492])
             #expect(try await engine.query("SELECT \(home)", as: Home.self).one() == expected)
+            let text: SQLQuery = "SELECT \(home), ARRAY[\(home)], '[1,5)'::span, 'postgres=r/postgres'::aclitem"
+            let (alone, several, reach, _) = try await engine.query(
+                text, as: (Home, [Home], SQLRange<Int>, String).self
+            ).one()
+            #expect(alone == expected && several == [expected] && reach == SQLRange(1..<5))
             let homes = try await engine.query("SELECT ARRAY[\(home), NULL]::homes", as: [Home?].self).one()
             #expect(homes == [expected, nil])
             let span = try await engine.query("SELECT '[1,825373492)'::span", as: SQLRange<Int>.self).one()

@@ -196,6 +196,19 @@ private let shapes: [TypeCase] = [
         try await check(type)
     }
 
+    @Test(arguments: numbers + words + times + shapes)
+    func `is the same from the server's text`(type: TypeCase) async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0)
+        for settings in [
+            ["timezone": "UTC"], ["timezone": "Asia/Kolkata", "intervalstyle": "iso_8601", "bytea_output": "escape"],
+        ] {
+            try await withShop(options, session: SessionOptions(locals: settings)) { shop in
+                try await TypeCase.makeTypes(shop)
+                try await type.checkText(shop.engine)
+            }
+        }
+    }
+
     private func check(_ type: TypeCase) async throws {
         try await withShop(session: SessionOptions(locals: ["timezone": "UTC", "intervalstyle": "postgres"])) { shop in
             try await TypeCase.makeTypes(shop)

@@ -16,15 +16,39 @@ struct ArrayText {
 
     let root: Node
     let element: Element
+    private let delimiter: UInt8
+    /// `[0:1]=`, or nothing.
+    private let bounds: String
 
     init(_ cell: SQLCell) throws {
+        delimiter = cell.delimiter
         element = Element(
             type: cell.canonical(cell.elementType ?? .unknown), form: SQLCellForm(isBinary: false, cell.form.catalog))
-        var parser = Parser(text: cell.bytes, delimiter: cell.delimiter)
+        if cell.type.isVector {
+            bounds = ""
+            root = .array(cell.bytes.split(separator: UInt8(ascii: " ")).map { .value(Array($0)) })
+            return
+        }
+        var parser = Parser(text: cell.bytes, delimiter: delimiter)
         parser.skipBounds()
+        bounds = String(decoding: cell.bytes[..<parser.index], as: UTF8.self)
         root = try parser.array(depth: 1)
         parser.skipSpaces()
         guard parser.isAtEnd else { throw SQLValueError("the array's text goes on behind its end") }
+    }
+
+    /// As ``TextForm`` shows it.
+    func fixed(depth: Int) throws -> String { try bounds + shown(root, depth: depth) }
+
+    private func shown(_ node: Node, depth: Int) throws -> String {
+        let between = String(UnicodeScalar(delimiter))
+        switch node {
+        case .array(let nodes):
+            return "{" + (try nodes.map { try shown($0, depth: depth) }).joined(separator: between) + "}"
+        case .null: return "NULL"
+        case .value(let bytes):
+            return try bytes.withUnsafeBytes { try TextForm.element(element.cell($0), between, depth) }
+        }
     }
 
     /// The elements of an array of one dimension, nil for NULL.

@@ -70,6 +70,14 @@ public struct SQLCell {
         }
     }
 
+    /// The text to read a value of one of these types from: their own, or that of a type that may hold anything.
+    func text<T>(of wanted: SQLType..., as type: T.Type) throws -> String {
+        let isTheirs =
+            wanted.contains(self.type) || [.unknown, .text, .varchar, .bpchar, .json, .jsonb].contains(self.type)
+        guard isTextual, isTheirs else { throw unsupported(T.self) }
+        return String(try plainText().trimmingSpaces())
+    }
+
     @usableFromInline
     func sizeMismatch(expected: Int) -> SQLValueError {
         SQLValueError("the value has \(bytes.count) bytes, not \(expected)")
@@ -81,7 +89,11 @@ public struct SQLCell {
     }
 
     /// What to throw when text does not read as the type that was asked for.
-    func unreadable<T>(_ type: T.Type) -> SQLValueError { SQLValueError("the text does not read as \(T.self)") }
+    func unreadable<T>(_ type: T.Type) -> SQLValueError {
+        let isDated = !isBinary && [.date, .timestamp, .timestamptz].contains(self.type)
+        return SQLValueError(
+            "the text does not read as \(T.self)" + (isDated ? "; it takes the session's DateStyle to be ISO" : ""))
+    }
 
     var typeName: String { form.catalog?.name(of: type) ?? type.description }
 
@@ -151,6 +163,11 @@ extension SQLCell {
     var rangeType: SQLType? {
         if case .multirange(let range)? = kind { return canonical(range) }
         return RangeForm.rangeType(of: type)
+    }
+
+    /// A multirange's bounds' type.
+    var multirangeBoundType: SQLType? {
+        rangeType.flatMap { SQLCell(bytes: bytes, type: $0, form: form).boundType }
     }
 
     /// The types of a composite's fields; empty for a record, which says them itself, in binary. nil for what is none.

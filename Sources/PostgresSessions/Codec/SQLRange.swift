@@ -61,7 +61,11 @@ extension SQLRange: SQLEncodable, SQLDecodable {
 
     public init(sqlCell: SQLCell) throws {
         guard sqlCell.isBinary, let boundType = sqlCell.boundType else {
-            throw sqlCell.unsupported(Self.self)
+            guard sqlCell.isTextual, sqlCell.boundType != nil || !sqlCell.type.isOfDatabase else {
+                throw sqlCell.unsupported(Self.self)
+            }
+            try self.init(RangeText.range(sqlCell.bytes), sqlCell, sqlCell.boundType ?? .unknown)
+            return
         }
         guard let parts = try RangeForm.Parts(sqlCell.bytes) else {
             self = .empty
@@ -75,6 +79,24 @@ extension SQLRange: SQLEncodable, SQLDecodable {
         self = .between(
             lower: try limit(parts.lower, isInclusive: parts.includesLower),
             upper: try limit(parts.upper, isInclusive: parts.includesUpper))
+    }
+
+    fileprivate init(_ text: RangeText?, _ cell: SQLCell, _ boundType: SQLType) throws {
+        guard let text else {
+            self = .empty
+            return
+        }
+        func limit(_ bytes: [UInt8]?, isInclusive: Bool) throws -> Limit {
+            guard let bytes else { return .unbounded }
+            let bound = try bytes.withUnsafeBytes { bytes in
+                let form = SQLCellForm(isBinary: false, cell.form.catalog)
+                return try Bound(sqlCell: SQLCell(bytes: bytes, type: cell.canonical(boundType), form: form))
+            }
+            return isInclusive ? .inclusive(bound) : .exclusive(bound)
+        }
+        self = .between(
+            lower: try limit(text.lower, isInclusive: text.includesLower),
+            upper: try limit(text.upper, isInclusive: text.includesUpper))
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {
@@ -112,7 +134,12 @@ where Bound: Hashable {
 
     public init(sqlCell: SQLCell) throws {
         guard sqlCell.isBinary, let rangeType = sqlCell.rangeType else {
-            throw sqlCell.unsupported(Self.self)
+            guard sqlCell.isTextual, sqlCell.rangeType != nil || !sqlCell.type.isOfDatabase else {
+                throw sqlCell.unsupported(Self.self)
+            }
+            let boundType = sqlCell.multirangeBoundType ?? .unknown
+            ranges = try RangeText.multirange(sqlCell.bytes).map { try SQLRange($0, sqlCell, boundType) }
+            return
         }
         ranges = try RangeForm.parts(ofMultirange: sqlCell.bytes).map {
             try SQLRange(sqlCell: sqlCell.part($0, rangeType))

@@ -7,7 +7,7 @@ enum TextForm {
     private static let maximumDepth = 16
 
     static func render(_ cell: SQLCell, depth: Int = 0) throws -> String {
-        guard cell.isBinary else { return try cell.utf8() }
+        guard cell.isBinary else { return try (try? fixed(cell, depth: depth)) ?? cell.utf8() }
         guard depth <= maximumDepth else { throw SQLValueError("the value is nested too deeply to be shown as text") }
         if let text = try builtIn(cell) { return text }
         if let text = try SystemTypeForm.text(cell, depth: depth) { return text }
@@ -15,15 +15,34 @@ enum TextForm {
         if let boundType = cell.boundType {
             return try RangeForm.text(cell, cell.bytes, boundType: boundType, depth: depth)
         }
-        if let rangeType = cell.rangeType,
-            let boundType = SQLCell(bytes: cell.bytes, type: rangeType, form: cell.form).boundType
-        {
+        if let boundType = cell.multirangeBoundType {
             return try RangeForm.text(ofMultirange: cell, boundType: boundType, depth: depth)
         }
         if cell.type == .money {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
         return try UserTypeForm.text(cell, depth: depth)
+    }
+
+    /// Of a value in text, what does not depend on the session's settings, and is what the binary form gives; nil where the
+    /// server's text is that.
+    private static func fixed(_ cell: SQLCell, depth: Int) throws -> String? {
+        switch cell.type {
+        case .bool where depth == 0: return try Bool(sqlCell: cell) ? "true" : "false"
+        case .float4: return FloatForm.text(try Float(sqlCell: cell), digits: 6)
+        case .float8: return FloatForm.text(try Double(sqlCell: cell))
+        case .bytea: return "\\x" + ByteForm.hex(try ByteForm.decode(cell))
+        case .interval: return try SQLInterval(sqlCell: cell).description
+        case .timestamptz: return try TimeForm.timestamp(ofText: cell)
+        default: break
+        }
+        guard depth <= maximumDepth else { return nil }
+        if cell.isArray && !cell.type.isVector { return try ArrayText(cell).fixed(depth: depth) }
+        if cell.kind != nil, cell.fieldTypes?.isEmpty == false { return try UserTypeForm.composite(cell, depth) }
+        if let boundType = cell.boundType { return try RangeText.range(cell.bytes).fixed(cell, boundType, depth) }
+        guard let boundType = cell.multirangeBoundType else { return nil }
+        let ranges = try RangeText.multirange(cell.bytes).map { try $0.fixed(cell, boundType, depth) }
+        return "{" + ranges.joined(separator: ",") + "}"
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {
@@ -83,13 +102,17 @@ enum TextForm {
             if dimension + 1 < reader.dimensions.count {
                 parts.append(try level(dimension + 1, of: &reader, delimiter, depth))
             } else if let cell = try reader.next() {
-                let text = cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell, depth: depth + 1)
-                parts.append(quoted(text, delimiter))
+                parts.append(try element(cell, delimiter, depth))
             } else {
                 parts.append("NULL")
             }
         }
         return "{" + parts.joined(separator: delimiter) + "}"
+    }
+
+    static func element(_ cell: SQLCell, _ delimiter: String, _ depth: Int) throws -> String {
+        quoted(
+            cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell, depth: depth + 1), delimiter)
     }
 
     /// Quotes what array text would misread, as the server's `array_out` does.
@@ -125,7 +148,15 @@ enum UUIDForm {
 
 enum TimeForm {
     static func timestamp(_ cell: SQLCell, zone: String) throws -> String {
-        let moment = try cell.integer(Int64.self)
+        timestamp(try cell.integer(Int64.self), zone: zone)
+    }
+
+    /// In UTC, whatever zone it came in.
+    static func timestamp(ofText cell: SQLCell) throws -> String? {
+        TimeScanner.timestamp(try cell.utf8()).map { timestamp($0, zone: "+00") }
+    }
+
+    private static func timestamp(_ moment: Int64, zone: String) -> String {
         if moment == .max { return "infinity" }
         if moment == .min { return "-infinity" }
         let (civil, clock) = ClockForm.split(moment)

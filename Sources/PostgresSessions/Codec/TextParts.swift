@@ -51,6 +51,24 @@ struct QuotedTextReader {
         return isThere
     }
 
+    /// A word in quotes, in which a backslash escapes whatever follows it.
+    mutating func quotedWord() throws -> [UInt8] {
+        guard take("\"") != nil else { throw SQLValueError("the value's text has no quote where one belongs") }
+        var bytes: [UInt8] = []
+        while index < text.count {
+            let byte = text[index]
+            index += 1
+            if byte == UInt8(ascii: "\"") { return bytes }
+            if byte == UInt8(ascii: "\\"), index < text.count {
+                bytes.append(text[index])
+                index += 1
+            } else {
+                bytes.append(byte)
+            }
+        }
+        throw SQLValueError("the value's text ends inside quotes")
+    }
+
     /// Up to one of `ends`, which stays; nil for nothing at all, which is no word, where `""` is an empty one.
     mutating func word(until ends: String) throws -> [UInt8]? {
         let start = index

@@ -129,6 +129,9 @@ extension SQLType {
         }
     }
 
+    /// int2vector and oidvector, which are arrays in binary, and words in text.
+    var isVector: Bool { rawValue == 22 || rawValue == 30 }
+
     /// Values say themselves which types are in them: record, record[] and anyarray.
     var namesItsParts: Bool { self == .record || rawValue == 2287 || rawValue == 2277 }
 }

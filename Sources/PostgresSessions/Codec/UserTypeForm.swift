@@ -22,7 +22,7 @@ enum UserTypeForm {
     }
 
     /// `(1,"a b",)`, as `record_out` prints it.
-    private static func composite(_ cell: SQLCell, _ depth: Int) throws -> String {
+    static func composite(_ cell: SQLCell, _ depth: Int) throws -> String {
         let fields = try CompositeFields(cell)
         var parts: [String] = []
         for index in 0..<fields.count {

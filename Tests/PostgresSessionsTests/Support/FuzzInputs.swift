@@ -247,6 +247,10 @@ extension FuzzInputs {
         }
     }
 
+    private static func text<V: SQLDecodable>(_ type: SQLType, _ text: String, as target: V.Type) -> Seed {
+        seed(type, Array(text.utf8), isBinary: false, as: target)
+    }
+
     private static func containers() throws -> [Seed] {
         let user = Invented.parts
         let part = try composite([
@@ -277,6 +281,18 @@ extension FuzzInputs {
             seed(SQLType(rawValue: 2278), [], as: String.self),
             seed(SQLType(rawValue: 1010), try encoded([UInt32(1), 2]), as: String.self),
             seed(.textArray, Array(#"[0:1]={{"a\"",NULL},{b\ ,"NULL"}}"#.utf8), isBinary: false, as: [[String?]].self),
+            text(Invented.parts, #"(5,"b ""c""","{1,2}","2026-11-22 20:00:00+02")"#, as: FuzzParts.self),
+            text(Invented.partsArray, #"{"(5,\"b\"\"\",\"{1,2}\",)",NULL}"#, as: [FuzzParts?].self),
+            text(Invented.nest, #"("(5,b,,)","{""(5,b,,)""}")"#, as: FuzzNest.self),
+            text(.record, "(1,b,,)", as: FuzzParts.self),
+            text(Invented.hstore, #""a"=>"b\"\\", "c"=>NULL"#, as: SQLHStore.self),
+            text(Invented.span, "[1,5)", as: SQLRange<Int>.self),
+            text(Invented.spans, "{[1,5),[7,)}", as: SQLMultirange<Int>.self),
+            text(.interval, "@ 1 year -2 mons 4 hours 5 mins 6.5 secs ago", as: SQLInterval.self),
+            text(.interval, "P1Y-2M3DT4H5M6.5S", as: SQLInterval.self),
+            text(.interval, "-3 4:05:06", as: SQLInterval.self),
+            text(.money, "-$1,234.56", as: SQLMoney.self), text(.bytea, #"a\\\000"#, as: Data.self),
+            text(SQLType(rawValue: 22), "1 2 3", as: [Int].self),
             seed(.boxArray, Array("{(1,2),(0,0);(3,4),(0,0)}".utf8), isBinary: false, as: [String].self),
             seed(.int8Array, Array("{{{1},{2}},{{3},{4}}}".utf8), isBinary: false, as: [[[Int]]].self),
         ]
