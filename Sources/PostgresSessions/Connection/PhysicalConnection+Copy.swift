@@ -94,6 +94,7 @@ extension PhysicalConnection {
             throw EngineError.encoding("COPY takes no parameters: use stream(), or write the values into the query")
         }
         let options = try format.options()
+        let query = query.closed
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
         let isInTransaction = wire.transactionStatus == .inTransaction
         let outcome = try await attempt { () throws(WireError) in

@@ -86,6 +86,14 @@ extension PhysicalConnection {
         }
     }
 
+    /// By other means than a statement's own words: what came since cannot be trusted.
+    func changedEncoding() -> WireError {
+        wire.closeAfterSurprise()
+        return .lost(
+            "it was closed, since a function or setting has changed its encoding; \(StatementTraits.encodingStays)", nil
+        )
+    }
+
     func surprise(_ what: String) -> WireError {
         wire.closeAfterSurprise()
         return .lost("the server answered out of turn: \(what)", nil)

@@ -84,6 +84,7 @@ final class PhysicalConnection: @unchecked Sendable {
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
         if wire.isCancelling { try await wire.endFlight() }
+        if !wire.isInUTF8 { throw changedEncoding() }
         guard hasForeignTypes else { return takeOutcome() }
         let outcome = takeOutcome()
         try await learnTypes(of: outcome, flight)
@@ -282,13 +283,10 @@ final class PhysicalConnection: @unchecked Sendable {
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
-    /// What a user's statement will do to the session. COPY would go on with messages of its own, after which nothing in the
-    /// flight could be answered.
+    /// What a user's statement will do to the session.
     @inline(__always)
     private func note(_ traits: StatementTraits) throws(WireError) {
-        guard !traits.isCopyConversation else {
-            throw .refused("COPY from STDIN or to STDOUT goes through copyIn and copyOut")
-        }
+        if let refusal = traits.refusal { throw .refused(refusal) }
         leftovers.formUnion(traits.leaves)
     }
 
