@@ -128,6 +128,11 @@ private let words: [TypeCase] = [
 
 private let times: [TypeCase] = [
     TypeCase("timestamptz", moments + random { $0.moment() }), TypeCase("timestamp", moments + random { $0.moment() }),
+    TypeCase(
+        "timestamp",
+        [.infinity, .negativeInfinity, SQLTimestamp(microsecondsSince2000: -211_813_488_000_000_000)]
+            + [SQLTimestamp(microsecondsSince2000: 9_223_371_331_199_999_999), SQLTimestamp(microsecondsSince2000: -1)]
+            + random { SQLTimestamp(.init(daysSince2000: .random(in: -999_999...999_999, using: &$0)), $0.clock()) }),
     TypeCase("date", [.infinity, .negativeInfinity, SQLDate(daysSince2000: 0)] + random { $0.day() }),
     TypeCase("time", [SQLTime(microseconds: 0)!, SQLTime(microseconds: 86_400_000_000)!] + random { $0.clock() }),
     TypeCase(
@@ -170,6 +175,13 @@ private let shapes: [TypeCase] = [
     TypeCase("int4range", ranges(Int32.min, 7)), TypeCase("int8range", ranges(-5, Int.max)),
     TypeCase("numrange", ranges(Decimal(string: "-1.5")!, 2)),
     TypeCase("tstzrange", ranges(moments[2], moments[2] + 1.5)),
+    TypeCase(
+        "tsrange", ranges(SQLTimestamp(microsecondsSince2000: -5), SQLTimestamp(microsecondsSince2000: 5_000_000))),
+    TypeCase(
+        "tsmultirange",
+        multiranges(
+            SQLTimestamp(microsecondsSince2000: 1), .init(microsecondsSince2000: 2), .init(microsecondsSince2000: 5),
+            .init(microsecondsSince2000: 9))),
     TypeCase("daterange", ranges(SQLDate(daysSince2000: -9), SQLDate(daysSince2000: 9))),
     TypeCase("int4multirange", multiranges(Int32(1), 2, 5, 9)), TypeCase("int8multirange", multiranges(1, 2, 5, 9)),
     TypeCase("nummultirange", multiranges(Decimal(1), 2, 5, 9)),

@@ -35,6 +35,10 @@ extension SQLDate: SQLRangeBound {
 }
 
 /// A PostgreSQL range: empty, or from one bound to another, each inclusive, exclusive or missing.
+///
+/// It is bound as the range type of its bounds, and the server refuses it where another stands: `Int` for int8range, `Int32` for
+/// int4range, `Decimal` for numrange, ``SQLDate`` for daterange, ``SQLTimestamp`` for tsrange, `Date` for tstzrange. Any of them
+/// reads from every range whose bounds it reads from.
 public enum SQLRange<Bound: SQLRangeBound>: Hashable, Sendable where Bound: Hashable {
     case empty
     case between(lower: Limit, upper: Limit)
@@ -122,7 +126,7 @@ extension SQLRange: SQLEncodable, SQLDecodable {
     }
 }
 
-/// Several ranges in order, none touching another: PostgreSQL's multiranges (14 and later).
+/// Several ranges in order, none touching another: PostgreSQL's multiranges (14 and later). Bound as ``SQLRange`` is.
 public struct SQLMultirange<Bound: SQLRangeBound>: Hashable, Sendable, SQLEncodable, SQLDecodable
 where Bound: Hashable {
     public var ranges: [SQLRange<Bound>]

@@ -156,7 +156,7 @@ enum TimeForm {
         TimeScanner.timestamp(try cell.utf8()).map { timestamp($0, zone: "+00") }
     }
 
-    private static func timestamp(_ moment: Int64, zone: String) -> String {
+    static func timestamp(_ moment: Int64, zone: String) -> String {
         if moment == .max { return "infinity" }
         if moment == .min { return "-infinity" }
         let (civil, clock) = ClockForm.split(moment)

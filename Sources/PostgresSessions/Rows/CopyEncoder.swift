@@ -224,6 +224,10 @@ enum CopyFit {
         case 1184, 1114: return [1184, 1114].contains(target)
         case 1082: return [1184, 1114].contains(target)  // a date is midnight
         case 3802, 114: return [3802, 114].contains(target)
+        case 3926, 3904, 3906: return [3926, 3904, 3906].contains(target)  // ranges of whole numbers, and of any
+        case 4536, 4451, 4532: return [4536, 4451, 4532].contains(target)
+        case 3910, 3908: return [3910, 3908].contains(target)  // ranges of moments
+        case 4534, 4533: return [4534, 4533].contains(target)
         case 1560, 1562: return [1560, 1562].contains(target)
         case 869, 650: return [869, 650].contains(target)
         default: return false
