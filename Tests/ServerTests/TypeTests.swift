@@ -191,6 +191,13 @@ private let shapes: [TypeCase] = [
             SQLDate(daysSince2000: 1), SQLDate(daysSince2000: 2), SQLDate(daysSince2000: 5), SQLDate(daysSince2000: 6))),
     TypeCase("tstzmultirange", multiranges(moments[2], moments[2] + 1, moments[2] + 2, moments[2] + 3)),
     TypeCase("tsvector", ["", "'cat':3 'fat':2,4B", "'a' 'it''s':1A", "'''\u{301}x'"]),
+    TypeCase(
+        "tsquery",
+        [
+            "'fat' & ( 'rat' | !'cat':*A )", "'a' <-> ( 'b' <2> 'c' ) & !( 'a b' | 'it''s' )",
+            "'a' <-> 'b' <3> 'c':ABCD",
+            "!!'\\\\'", "!( 'a' & 'b' ) | 'c' <-> ( 'd' | 'e' )", "( 'a' | 'b' ) & 'c' & 'd'",
+        ]),
     TypeCase("pg_lsn", ["0/0", "16/B374D848"]),
     TypeCase("tid", ["(0,1)", "(4294967295,65535)"]), TypeCase("jsonpath", ["$.\"a\"[*]"]),
     TypeCase("int2vector", arrays: false, ["1 2 3"]),

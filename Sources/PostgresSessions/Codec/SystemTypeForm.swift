@@ -10,6 +10,7 @@ enum SystemTypeForm {
             return String(try cell.integer(UInt32.self))
         case 3220: return try logPosition(cell)  // pg_lsn
         case 3614: return try lexemes(cell.bytes)  // tsvector
+        case 3615: return try TextSearchForm.query(cell.bytes)  // tsquery
         case 2970, 5038: return try snapshot(cell.bytes)  // txid_snapshot, pg_snapshot
         case 4072: return try UserTypeForm.versioned(cell.bytes)  // jsonpath
         case 1790, 2275, 705, 194: return try cell.utf8()  // refcursor, cstring, unknown, pg_node_tree

@@ -273,6 +273,9 @@ extension FuzzInputs {
             seed(SQLType(rawValue: 30), try encoded([UInt32(1), 2]), as: String.self),
             seed(SQLType(rawValue: 24), big(UInt32(1)), as: String.self), seed(.regclass, big(UInt32(1)), as: Int.self),
             seed(SQLType(rawValue: 3220), big(UInt64(1) << 40), as: String.self),
+            seed(
+                SQLType(rawValue: 3615),
+                big(Int32(4)) + [2, 4] + big(UInt16(2)) + [1, 0, 0, 97, 0, 2, 1, 1, 8, 1, 39, 0], as: String.self),
             seed(SQLType(rawValue: 3614), lexemes, as: String.self),
             seed(
                 SQLType(rawValue: 5038), big(Int32(1)) + big(Int64(1)) + big(Int64(3)) + big(Int64(2)), as: String.self),
