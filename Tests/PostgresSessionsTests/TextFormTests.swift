@@ -121,6 +121,28 @@ private func read<V: SQLDecodable>(_ type: V.Type, _ sqlType: SQLType, _ text: S
         #expect(try read([UInt8].self, .bytea, #"a\\\000"#) == [0x61, 0x5C, 0])
     }
 
+    @Test func `is refused where it is out of a type's range`() throws {
+        let huge = "1" + String(repeating: "0", count: 400)
+        #expect(reason { _ = try read(Double.self, .numeric, huge) }?.contains("range") == true)
+        #expect(reason { _ = try read(Double.self, .float8, "1e400") }?.contains("range") == true)
+        #expect(try read(Double.self, .numeric, "-Infinity") == -.infinity && read(Double.self, .float8, "NaN").isNaN)
+    }
+
+    @Test func `is nil where JSON says null, for all but text`() throws {
+        struct Settings: Decodable, Equatable, SQLDecodable { var theme: String }
+        #expect(
+            try read(Settings?.self, .jsonb, "null") == nil
+                && decode(Int?.self, .jsonb, [1] + Array("null".utf8)) == nil)
+        #expect(try read([Int]?.self, .json, " null ") == nil && read(String?.self, .json, "null") == "null")
+        #expect(
+            reason { _ = try read(Settings.self, .jsonb, "null") } != nil
+                && reason { _ = try read(Int?.self, .jsonb, "nul") } != nil)
+        struct Row: Decodable { var value: Settings? }
+        let rows = SyntheticResult(.jsonb, [[1] + Array("null".utf8), nil, [1] + Array(#"{"theme":"dark"}"#.utf8)])
+        let values = try RowDecoding<Row>.decodable.decodeAll(rows.wire).map(\.value)
+        #expect(values == [nil, nil, Settings(theme: "dark")])
+    }
+
     @Test func `is refused as a day in another style, whose setting is named`() {
         for reason in [
             reason { _ = try read(Date.self, .timestamptz, "Sun 22 Nov 20:22:45 2026 CET") },

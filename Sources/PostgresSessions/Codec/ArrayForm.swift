@@ -60,6 +60,22 @@ protocol NestedArrayEncodable {
     func appendElements(to buffer: inout SQLEncodingBuffer, dimensions: ArraySlice<Int>) throws -> Bool
 }
 
+/// An array that may be nil, in one whose other elements are arrays: PostgreSQL has NULLs in arrays, and no NULL arrays.
+extension Optional: NestedArrayEncodable where Wrapped: NestedArrayEncodable {
+    static var leafType: SQLType { Wrapped.leafType }
+
+    private func required() throws -> Wrapped {
+        guard let self else { throw SQLValueError("a nil in place of an array; PostgreSQL wants a rectangle") }
+        return self
+    }
+
+    func addDimensions(to dimensions: inout [Int]) throws { try required().addDimensions(to: &dimensions) }
+
+    func appendElements(to buffer: inout SQLEncodingBuffer, dimensions: ArraySlice<Int>) throws -> Bool {
+        try required().appendElements(to: &buffer, dimensions: dimensions)
+    }
+}
+
 extension Array: NestedArrayEncodable where Element: SQLEncodable {
     private static var isBytesInside: Bool { Element.self == [UInt8].self || Element.self == [UInt8]?.self }
 
