@@ -98,6 +98,19 @@ private struct Holder: Decodable { var one: Appointment }
         }
     }
 
+    @Test func `is a moment by COPY as by INSERT: the session's zone says which`() async throws {
+        try await withShop(session: kolkata) { shop in
+            try await shop.engine.withTransaction { session in
+                try await session.execute("CREATE TEMP TABLE stamps (tz timestamptz) ON COMMIT DROP")
+                let stamp = try SQLTimestamp(moment)
+                try await session.execute("INSERT INTO stamps VALUES (\(stamp))")
+                try await session.copyIn("stamps", rows: [stamp])
+                let stored = try await session.query("SELECT tz FROM stamps", as: Date.self).all()
+                #expect(stored == [moment - 5.5 * 3600, moment - 5.5 * 3600])
+            }
+        }
+    }
+
     @Test func `is a field of a table's struct, as all types are`() async throws {
         try await withShop { shop in
             try await shop.witness.execute(

@@ -24,8 +24,10 @@ extension PhysicalConnection {
         try await learn(unknown, isInTransaction: isInTransaction)
     }
 
-    /// In a transaction, a savepoint keeps the question from being its end.
+    /// In a transaction, a savepoint keeps the question from being its end. Whatever comes of it, a statement was completed
+    /// before, and is not to be said again.
     private func learn(_ unknown: [SQLType], isInTransaction: Bool) async throws(WireError) {
+        defer { noteCompletion() }
         let limits = FlightLimits(hard: Monotonic.now.advanced(by: Self.timeout), isInterruptible: false)
         let query = TypeCatalog.query(for: unknown, serverVersion: Int(wire.serverVersion))
         let outcome = try await fly(
@@ -33,7 +35,6 @@ extension PhysicalConnection {
                 leading: isInTransaction ? ["SAVEPOINT session_types"] : [], statement: query,
                 further: isInTransaction ? ["RELEASE SAVEPOINT session_types"] : [], limits: limits, isOwn: true,
                 isUnnamed: true))
-        noteCompletion()
         if let result = outcome.result, outcome.failure == nil { types.learn(from: result) }
         guard isInTransaction, wire.transactionStatus == .failed else { return }
         let undo: [SQLQuery] = ["ROLLBACK TO SAVEPOINT session_types", "RELEASE SAVEPOINT session_types"]

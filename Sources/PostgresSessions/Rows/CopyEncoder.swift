@@ -210,10 +210,9 @@ enum CopyFit {
 
     private static func converts(_ source: UInt32, _ target: UInt32) -> Bool {
         let floats: [UInt32] = [700, 701]
-        let moments: [UInt32] = [1114, 1184]
         return (integerWidth[source] != nil && integerWidth[target] != nil)
             || (floats.contains(source) && floats.contains(target))
-            || (moments.contains(source) && moments.contains(target))
+            || (source == 1184 && target == 1114)  // as UTC shows it; the other way, the session's zone counts
     }
 
     private static func reads(_ source: UInt32, as target: UInt32) -> Bool {
