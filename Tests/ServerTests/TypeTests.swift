@@ -277,6 +277,32 @@ extension TypeCase {
         }
     }
 
+    @Test func `and that has no binary form is streamed as text`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let many: SQLQuery = """
+                SELECT n, tstzrange(NULL, 'epoch'::timestamptz + n * interval '1 s'), 'postgres=r/postgres'::aclitem
+                FROM generate_series(1, 2000) AS n
+                """
+            for isInSession in [false, true, false] {
+                var count = 0
+                func take(_ row: (Int, SQLRange<Date>, String)) {
+                    count += 1
+                    let end = Date(timeIntervalSince1970: Double(count))
+                    #expect(row == (count, .between(lower: .unbounded, upper: .exclusive(end)), "postgres=r/postgres"))
+                }
+                typealias Row = (Int, SQLRange<Date>, String)
+                if isInSession {
+                    try await shop.engine.withTransaction { session in
+                        for try await row in session.query(many, as: Row.self).stream() { take(row) }
+                    }
+                } else {
+                    for try await row in shop.engine.query(many, as: Row.self).stream() { take(row) }
+                }
+                #expect(count == 2000)
+            }
+        }
+    }
+
     @Test func `is shown as text or as bytes`() async throws {
         try await withShop { shop in
             let texts = try await shop.engine.query(

@@ -16,6 +16,8 @@ struct Flight {
     var isOwn = false
     /// Nothing is prepared for later: FETCH changes its columns from cursor to cursor.
     var isUnnamed = false
+    /// The text of the cursor whose rows it fetches: they come as text where one of its columns has no binary form.
+    var cursor: [UInt8]?
     /// Ask the server to answer the first command before the rest, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
     /// Where the statement's rows may go as they come.

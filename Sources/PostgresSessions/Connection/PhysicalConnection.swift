@@ -258,13 +258,13 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
-        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed)
+        let isBinary = textStatements.isEmpty || !textStatements.contains(flight.cursor ?? command.utf8)
+        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed, isBinary: isBinary)
         if plan.count == 1 && flight.livenessTimeout != nil { try wire.queueFlushRequest() }
     }
 
-    private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
+    private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool, isBinary: Bool) throws(WireError) {
         if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
-        let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard cache.isEnabled, !isUnnamed else {
             let text = command.text
             if !isOwn { try note(StatementTraits(of: text)) }
@@ -331,8 +331,8 @@ final class PhysicalConnection: @unchecked Sendable {
             let text = entry?.text ?? planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
-            if error.lacksBinaryForm && !flight.isUnnamed {
-                textStatements.insert(text)
+            if error.lacksBinaryForm && (!flight.isUnnamed || flight.cursor != nil) {
+                textStatements.insert(flight.cursor ?? text)
                 entry?.columns = nil
             }
         case .skipped: break

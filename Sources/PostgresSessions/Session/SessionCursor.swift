@@ -12,6 +12,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     private var isOpen = true
     private var isExhausted = false
     private var chunk = 128
+    private let text: [UInt8]
 
     /// One name suffices: a session has one stream at a time, and closes it before the next.
     private static let declaration = "DECLARE session_stream NO SCROLL CURSOR FOR "
@@ -21,8 +22,9 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     /// A chunk that took longer than this is not asked for in advance, so that an early end does not wait for it.
     private static let prefetchLimit = Duration.milliseconds(50)
 
-    private init(_ core: SessionCore, closesSession: Bool) {
+    private init(_ core: SessionCore, _ text: [UInt8], closesSession: Bool) {
         self.core = core
+        self.text = text
         self.closesSession = closesSession
     }
 
@@ -32,10 +34,10 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
         try query.validated()
         guard query.canBeACursor else { return WholeResult(try await core.run(query, in: scope)) }
         try core.claim(scope)
-        let cursor = SessionCursor(core, closesSession: closesSession)
+        let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
+        let cursor = SessionCursor(core, declare.utf8, closesSession: closesSession)
         do {
-            let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
-            var flight = Flight(statement: declare, further: [cursor.fetch], isUnnamed: true)
+            var flight = Flight(statement: declare, further: [cursor.fetch], isUnnamed: true, cursor: cursor.text)
             let outcome = try await core.say(&flight, thenCommit: false)
             cursor.fetched = outcome.further.first
             return cursor
@@ -61,7 +63,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
             let rowBytes = max(1, result.memorySize / max(1, result.rowCount))
             // Rows that come slowly are not kept from their reader until there are more of them.
             chunk = min(max(Self.chunkBytes / rowBytes, 1), isSlow ? chunk : 4 * chunk, 8192)
-            let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
+            let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true, cursor: text)
             if !isSlow {
                 try await attempt { connection throws(WireError) in try await connection.launch(flight) }
             }
@@ -87,7 +89,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     /// The chunk that is under way, or one that is asked for now.
     private func land() async throws -> WireResult? {
         try Task.checkCancellation()
-        let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true)
+        let flight = Flight(statement: fetch, limits: core.statementLimits, isUnnamed: true, cursor: text)
         var outcome = try await attempt { connection throws(WireError) in
             if let outcome = try await connection.land() { return outcome }
             return try await connection.fly(flight)
