@@ -16,8 +16,6 @@ package enum Reply: Sendable {
 
 /// Takes the rows of one command, some at a time.
 package protocol RowSink: AnyObject, Sendable {
-    /// A flight sets out that may bring rows; it may be sent again, and then all before was in vain.
-    func begin(expecting count: Int)
     /// The result is lent: it is gone after the call.
     func take(_ rows: WireResult)
     /// As above, for rows that came after the statement was cancelled.

@@ -103,6 +103,14 @@ package final class WireConnection: @unchecked Sendable {
 
     // MARK: Free truths
 
+    /// Whether text goes both ways in UTF-8, as far as the server has said. True of a connection that is gone.
+    package var isInUTF8: Bool {
+        let encoding = PQclientEncoding(conn)
+        return encoding == Self.utf8 || encoding < 0
+    }
+
+    private static let utf8 = pg_char_to_encoding("UTF8")
+
     /// What the protocol says of the session, without asking the server.
     package enum TransactionStatus: Sendable { case idle, active, inTransaction, failed, unknown }
 

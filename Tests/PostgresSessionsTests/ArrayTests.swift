@@ -60,12 +60,18 @@ import Testing
         #expect(q.parameters.parameters.map(\.oid) == [0, 0])
     }
 
+    @Test func `are refused with a nil in place of an array`() throws {
+        #expect(try encoded([[1, nil], [2, 3]] as [[Int?]?]) == encoded([[1, nil], [2, 3]] as [[Int?]]))
+        #expect(reason { _ = try encoded([[1], nil] as [[Int]?]) }?.contains("rectangle") == true)
+        #expect(reason { _ = try encoded([nil, [1]] as [[Int]?]) }?.contains("rectangle") == true)
+        #expect(try encoded([[1], nil] as [[UInt8]?]).count > 20)
+    }
+
     @Test func `read from an enum's array`() throws {
-        let type: UInt32 = 70_000
         let bytes =
-            big(Int32(1)) + big(Int32(0)) + big(type) + big(Int32(1)) + big(Int32(1)) + big(Int32(3))
+            big(Int32(1)) + big(Int32(0)) + big(Invented.mood.rawValue) + big(Int32(1)) + big(Int32(1)) + big(Int32(3))
             + Array("sad".utf8)
-        #expect(try decode([Mood].self, SQLType(rawValue: 70_001), bytes) == [.sad])
+        #expect(try decode([Mood].self, Invented.moods, bytes) == [.sad])
     }
 
     @Test func `read from a JSON array`() throws {

@@ -144,8 +144,8 @@ import Testing
     }
 
     @Test func `takes an enum's bytes as text and a stranger's as hex`() throws {
-        #expect(try decode(String.self, SQLType(rawValue: 99_999), Array("happy".utf8)) == "happy")
-        #expect(try decode(String.self, SQLType(rawValue: 99_999), [0, 1, 2]) == "\\x000102")
+        #expect(try decode(String.self, Invented.mood, Array("happy".utf8)) == "happy")
+        #expect(try decode(String.self, Invented.opaque, [0, 1, 2]) == "\\x000102")
         #expect(try decode([UInt8].self, SQLType(rawValue: 600), [0, 1, 2]) == [0, 1, 2])
     }
 

@@ -117,7 +117,7 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         let json = Array(#"{"theme":"dark","sizes":[1,2]}"#.utf8)
         let rows = result(
             [
-                ("mood", SQLType(rawValue: 70_000)), ("settings", .jsonb), ("more", .json), ("names", .textArray),
+                ("mood", Invented.mood), ("settings", .jsonb), ("more", .json), ("names", .textArray),
                 ("user_id", .uuid), ("price", .numeric), ("maybe", .text),
             ],
             [

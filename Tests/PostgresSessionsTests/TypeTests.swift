@@ -121,7 +121,7 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
     @Test func `decode field by field, in order`() throws {
         let bytes = composite([(.text, Array("Main".utf8)), (.int4, big(Int32(5))), (.text, nil)])
         #expect(try decode(Address.self, .record, bytes) == Address(street: "Main", number: 5, zip: nil))
-        #expect(try decode(Address.self, SQLType(rawValue: 70_000), bytes).number == 5)
+        #expect(try decode(Address.self, Invented.address, bytes).number == 5)
     }
 
     @Test func `name the field that does not fit`() {
@@ -141,7 +141,7 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
         return (1...layers).flatMap { head + big(Int32((layers - $0) * (head.count + 4))) }
     }
 
-    @Test(arguments: [SQLType.record, .int8Array, SQLType(rawValue: 22), SQLType(rawValue: 70_000)])
+    @Test(arguments: [SQLType.record, .int8Array, SQLType(rawValue: 22), Invented.partsArray])
     func `do not follow what is nested without end`(type: SQLType) throws {
         let text = try? decode(String.self, type, nested(type, 10_000))
         #expect(text.map { $0.utf8.count < 100_000_000 } ?? true)
@@ -165,10 +165,43 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
         #expect(reason { _ = try kept[1].container.decode(Int.self, forKey: .a) } != nil)
     }
 
+    @Test func `have the forms of what they are made of, wherever they are`() throws {
+        let four = big(Int32(1)) + big(Int32(0)) + big(Invented.positive.rawValue) + big(Int32(1)) + big(Int32(1))
+        #expect(try decode([Int].self, SQLType(rawValue: 2277), four + big(Int32(4)) + big(Int32(7))) == [7])
+        let bytes = composite([
+            (.text, Array("Main".utf8)), (Invented.positive, big(Int32(825_373_492))), (.text, nil),
+        ])
+        #expect(try decode(Address.self, Invented.address, bytes).number == 825_373_492)
+        #expect(try decode(String.self, Invented.address, bytes) == "(Main,825373492,)")
+        let span = [0x02] + big(Int32(4)) + big(Int32(1)) + big(Int32(4)) + big(Int32(5))
+        #expect(try decode(SQLRange<Int>.self, Invented.span, span) == SQLRange(1..<5))
+        #expect(try decode(String.self, Invented.spans, big(Int32(1)) + big(Int32(span.count)) + span) == "{[1,5)}")
+        #expect(try decode(String.self, Invented.path, [1] + Array("a.b".utf8)) == "a.b")
+        #expect(
+            try decode(String.self, Invented.cube, big(UInt32(1)) + big(1.5.bitPattern) + big(2.0.bitPattern))
+                == "(1.5),(2)")
+    }
+
+    @Test func `that nobody knows are bytes, and nothing that they might look like`() throws {
+        let digits = Array("1234".utf8)
+        #expect(try decode(String.self, Invented.opaque, digits) == "\\x31323334")
+        #expect(try decode([UInt8].self, Invented.opaque, digits) == digits)
+        #expect(reason { _ = try decode(Int.self, Invented.opaque, digits) }?.contains("shop.opaque") == true)
+        #expect(try decode([UInt8].self, Invented.unknown, digits) == digits)
+        for reason in [
+            reason { _ = try decode(String.self, Invented.unknown, digits) },
+            reason { _ = try decode(Int.self, Invented.unknown, digits) },
+            reason { _ = try decode([Int].self, Invented.unknown, digits) },
+            reason { _ = try decode(Address.self, Invented.unknown, digits) },
+        ] {
+            #expect(reason?.contains("70099") == true && reason?.contains("cast") == true)
+        }
+    }
+
     @Test func `hold keys with values that may be NULL`() throws {
         let bytes =
             big(Int32(2)) + big(Int32(1)) + [0x61] + big(Int32(1)) + [0x62] + big(Int32(1)) + [0x63] + big(Int32(-1))
-        let store = try decode(SQLHStore.self, SQLType(rawValue: 70_000), bytes)
+        let store = try decode(SQLHStore.self, Invented.hstore, bytes)
         #expect(store["a"] == "b" && store["c"] == nil && store.pairs.count == 2)
         #expect(String(decoding: try encoded(SQLHStore(["a\"": nil])), as: UTF8.self) == #""a\""=>NULL"#)
     }

@@ -133,15 +133,6 @@ private struct Bulk: SQLEncodable {
         }
     }
 
-    @Test func `text that comes in another encoding names the column`() async throws {
-        try await refuses(.decoding, naming: ["word", "text", "row 0", "String", "UTF-8"]) { shop in
-            try await shop.engine.withTransaction { session in
-                try await session.execute("SET LOCAL client_encoding TO 'LATIN1'")
-                return try await session.query("SELECT chr(233) AS word", as: String.self).one()
-            }
-        }
-    }
-
     @Test func `a number that overflows in the server names its type`() async throws {
         try await refuses(.server(.numericValueOutOfRange), naming: ["bigint"]) { shop in
             try await shop.engine.execute("SELECT \(Int.max) + 1::int8")

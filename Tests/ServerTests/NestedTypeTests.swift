@@ -102,20 +102,16 @@ private func withParcels(_ body: (Session) async throws -> Void) async throws {
         }
     }
 
-    /// In an array, a domain goes by its own id, which does not say what its bytes are.
-    @Test func `comes back from an array of domains by a cast, for which the error asks`() async throws {
+    @Test func `comes back from an array of domains`() async throws {
         try await withParcels { session in
             try await session.execute(
                 "INSERT INTO domains (many) VALUES (\([1, -1 + 3, Int.max >> 40, nil] as [Int?]))")
-            let many = try await session.query("SELECT many::int4[] FROM domains", as: [Int?].self).one()
+            let many = try await session.query("SELECT many FROM domains", as: [Int?].self).one()
             #expect(many == [1, 2, Int.max >> 40, nil])
             // The bytes of this one are digits.
             try await session.execute("UPDATE domains SET many = ARRAY[825373492]")
-            let error = try await failure {
-                try await session.query("SELECT many FROM domains", as: [Int?].self).one()
-            }
-            #expect(Outcome(error) == .decoding)
-            for part in ["\"many\"", "row 0", "cast"] { #expect("\(error)".contains(part), "\(error)") }
+            let digits = try await session.query("SELECT many, many FROM domains", as: ([Int?], String).self).one()
+            #expect(digits == ([825_373_492], "{825373492}"))
         }
     }
 

@@ -218,7 +218,7 @@ private func soon<R>(_ location: SourceLocation = #_sourceLocation, _ body: () a
 }
 
 /// The compiler lets rows out of the scope they were begun in, for they are no session; nobody must wait for them.
-@Suite(.timeLimit(.minutes(1))) struct `Rows that are kept beyond their scope` {
+@Suite(.timeLimit(.minutes(30))) struct `Rows that are kept beyond their scope` {
     @Test func `of a stream end with it`() async throws {
         try await withShop(one) { shop in
             let many: SQLQuery = "SELECT generate_series(1, 100000)"

@@ -128,6 +128,11 @@ private let words: [TypeCase] = [
 
 private let times: [TypeCase] = [
     TypeCase("timestamptz", moments + random { $0.moment() }), TypeCase("timestamp", moments + random { $0.moment() }),
+    TypeCase(
+        "timestamp",
+        [.infinity, .negativeInfinity, SQLTimestamp(microsecondsSince2000: -211_813_488_000_000_000)]
+            + [SQLTimestamp(microsecondsSince2000: 9_223_371_331_199_999_999), SQLTimestamp(microsecondsSince2000: -1)]
+            + random { SQLTimestamp(.init(daysSince2000: .random(in: -999_999...999_999, using: &$0)), $0.clock()) }),
     TypeCase("date", [.infinity, .negativeInfinity, SQLDate(daysSince2000: 0)] + random { $0.day() }),
     TypeCase("time", [SQLTime(microseconds: 0)!, SQLTime(microseconds: 86_400_000_000)!] + random { $0.clock() }),
     TypeCase(
@@ -170,6 +175,13 @@ private let shapes: [TypeCase] = [
     TypeCase("int4range", ranges(Int32.min, 7)), TypeCase("int8range", ranges(-5, Int.max)),
     TypeCase("numrange", ranges(Decimal(string: "-1.5")!, 2)),
     TypeCase("tstzrange", ranges(moments[2], moments[2] + 1.5)),
+    TypeCase(
+        "tsrange", ranges(SQLTimestamp(microsecondsSince2000: -5), SQLTimestamp(microsecondsSince2000: 5_000_000))),
+    TypeCase(
+        "tsmultirange",
+        multiranges(
+            SQLTimestamp(microsecondsSince2000: 1), .init(microsecondsSince2000: 2), .init(microsecondsSince2000: 5),
+            .init(microsecondsSince2000: 9))),
     TypeCase("daterange", ranges(SQLDate(daysSince2000: -9), SQLDate(daysSince2000: 9))),
     TypeCase("int4multirange", multiranges(Int32(1), 2, 5, 9)), TypeCase("int8multirange", multiranges(1, 2, 5, 9)),
     TypeCase("nummultirange", multiranges(Decimal(1), 2, 5, 9)),
@@ -179,6 +191,13 @@ private let shapes: [TypeCase] = [
             SQLDate(daysSince2000: 1), SQLDate(daysSince2000: 2), SQLDate(daysSince2000: 5), SQLDate(daysSince2000: 6))),
     TypeCase("tstzmultirange", multiranges(moments[2], moments[2] + 1, moments[2] + 2, moments[2] + 3)),
     TypeCase("tsvector", ["", "'cat':3 'fat':2,4B", "'a' 'it''s':1A", "'''\u{301}x'"]),
+    TypeCase(
+        "tsquery",
+        [
+            "'fat' & ( 'rat' | !'cat':*A )", "'a' <-> ( 'b' <2> 'c' ) & !( 'a b' | 'it''s' )",
+            "'a' <-> 'b' <3> 'c':ABCD",
+            "!!'\\\\'", "!( 'a' & 'b' ) | 'c' <-> ( 'd' | 'e' )", "( 'a' | 'b' ) & 'c' & 'd'",
+        ]),
     TypeCase("pg_lsn", ["0/0", "16/B374D848"]),
     TypeCase("tid", ["(0,1)", "(4294967295,65535)"]), TypeCase("jsonpath", ["$.\"a\"[*]"]),
     TypeCase("int2vector", arrays: false, ["1 2 3"]),
@@ -196,21 +215,24 @@ private let shapes: [TypeCase] = [
         try await check(type)
     }
 
+    @Test(arguments: numbers + words + times + shapes)
+    func `is the same from the server's text`(type: TypeCase) async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0)
+        for settings in [
+            ["timezone": "UTC"], ["timezone": "Asia/Kolkata", "intervalstyle": "iso_8601", "bytea_output": "escape"],
+        ] {
+            try await withShop(options, session: SessionOptions(locals: settings)) { shop in
+                try await TypeCase.makeTypes(shop)
+                try await type.checkText(shop.engine)
+            }
+        }
+    }
+
     private func check(_ type: TypeCase) async throws {
         try await withShop(session: SessionOptions(locals: ["timezone": "UTC", "intervalstyle": "postgres"])) { shop in
             try await TypeCase.makeTypes(shop)
             try await shop.engine.withTransaction { session in try await type.check(session) }
         }
-    }
-}
-
-/// Extensions belong to the database, which the shops share: they are made once, where every shop finds them.
-private enum Extensions {
-    static let areMade = Task {
-        let engine = try Engine(url: try await SharedServer.get().url)
-        try await engine.execute("CREATE EXTENSION IF NOT EXISTS citext SCHEMA pg_catalog")
-        try await engine.execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA pg_catalog")
-        await engine.shutdown()
     }
 }
 
@@ -252,6 +274,32 @@ extension TypeCase {
             }
             let next = try await shop.engine.query("SELECT 1", as: Int.self).one()
             #expect(late == .server(.undefinedFunction) && next == 1)
+        }
+    }
+
+    @Test func `and that has no binary form is streamed as text`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let many: SQLQuery = """
+                SELECT n, tstzrange(NULL, 'epoch'::timestamptz + n * interval '1 s'), 'postgres=r/postgres'::aclitem
+                FROM generate_series(1, 2000) AS n
+                """
+            for isInSession in [false, true, false] {
+                var count = 0
+                func take(_ row: (Int, SQLRange<Date>, String)) {
+                    count += 1
+                    let end = Date(timeIntervalSince1970: Double(count))
+                    #expect(row == (count, .between(lower: .unbounded, upper: .exclusive(end)), "postgres=r/postgres"))
+                }
+                typealias Row = (Int, SQLRange<Date>, String)
+                if isInSession {
+                    try await shop.engine.withTransaction { session in
+                        for try await row in session.query(many, as: Row.self).stream() { take(row) }
+                    }
+                } else {
+                    for try await row in shop.engine.query(many, as: Row.self).stream() { take(row) }
+                }
+                #expect(count == 2000)
+            }
         }
     }
 

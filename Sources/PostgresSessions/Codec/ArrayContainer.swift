@@ -4,28 +4,35 @@
 struct ArrayContainer: UnkeyedDecodingContainer {
     private let decoder: CellDecoder
     private let value: Int
-    private var reader: BinaryArrayReader
+    private var elements: Elements
     private let length: Int
     private(set) var currentIndex = 0
     /// An element that was looked at, and not taken.
     private var peeked: SQLCell??
 
+    private enum Elements {
+        case binary(BinaryArrayReader)
+        case text(TextParts)
+    }
+
     init(_ cell: SQLCell, _ decoder: CellDecoder) throws {
-        reader = try BinaryArrayReader(cell)
-        guard reader.dimensions.count <= 1 else {
-            throw SQLValueError(
-                "the array has \(reader.dimensions.count) dimensions; only those with a codec can be nested")
+        if cell.isBinary {
+            let reader = try BinaryArrayReader(cell)
+            guard reader.dimensions.count <= 1 else { throw Self.tooDeep }
+            length = reader.dimensions.first ?? 0
+            elements = .binary(reader)
+        } else {
+            let text = try ArrayText(cell)
+            let parts = TextParts(try text.values { throw Self.tooDeep }) { _, bytes in text.element.cell(bytes) }
+            length = parts.count
+            elements = .text(parts)
         }
-        length = reader.dimensions.first ?? 0
         self.decoder = decoder
         value = decoder.current
     }
 
-    /// Whether a cell may be an array at all.
-    static func mayBe(_ cell: SQLCell) -> Bool {
-        cell.isBinary
-            && (cell.type.element != nil
-                || cell.type.rawValue >= SQLCell.firstUserDefinedType && ArrayForm.mayBeArray(cell.bytes))
+    private static var tooDeep: SQLValueError {
+        SQLValueError("the array has several dimensions; only types with a codec can be nested")
     }
 
     var codingPath: [any CodingKey] { [] }
@@ -36,7 +43,13 @@ struct ArrayContainer: UnkeyedDecodingContainer {
         try decoder.requireOpen(value)
         guard !isAtEnd else { throw SQLValueError("the array has \(length) elements, and one more is wanted") }
         if let peeked { return peeked }
-        let cell = try reader.next()
+        let cell: SQLCell?
+        switch elements {
+        case .binary(var reader):
+            cell = try reader.next()
+            elements = .binary(reader)
+        case .text(let parts): cell = parts.cell(currentIndex)
+        }
         peeked = .some(cell)
         return cell
     }

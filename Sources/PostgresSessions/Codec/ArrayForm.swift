@@ -4,24 +4,6 @@ enum ArrayForm {
     /// The server's own limit (MAXDIM).
     static let maximumDimensions = 6
 
-    /// Whether a cell is to be read as a binary array; else it is array text.
-    static func isBinaryArray(_ cell: SQLCell) -> Bool {
-        guard cell.isBinary else { return false }
-        if cell.type.element != nil { return true }
-        if cell.type.rawValue < SQLCell.firstUserDefinedType {
-            return cell.type.name == nil && mayBeArray(cell.bytes)
-        }
-        return cell.bytes.first != UInt8(ascii: "{")  // an enum's array is binary: its first byte is 0
-    }
-
-    /// Whether bytes begin as an array's do: few dimensions, a flag, and a type that exists (16 is the lowest id of one).
-    static func mayBeArray(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        func number(_ offset: Int) -> UInt32 {
-            UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-        }
-        return bytes.count >= 12 && number(0) <= maximumDimensions && number(4) <= 1 && number(8) >= 16
-    }
-
     static func encodeBinary<Element: SQLEncodable>(_ array: [Element], into buffer: inout SQLEncodingBuffer) throws {
         var dimensions: [Int] = []
         if !array.isEmpty { try array.addDimensions(to: &dimensions) }
@@ -76,6 +58,22 @@ protocol NestedArrayEncodable {
     func addDimensions(to dimensions: inout [Int]) throws
     /// Appends every element; returns whether there was a NULL.
     func appendElements(to buffer: inout SQLEncodingBuffer, dimensions: ArraySlice<Int>) throws -> Bool
+}
+
+/// An array that may be nil, in one whose other elements are arrays: PostgreSQL has NULLs in arrays, and no NULL arrays.
+extension Optional: NestedArrayEncodable where Wrapped: NestedArrayEncodable {
+    static var leafType: SQLType { Wrapped.leafType }
+
+    private func required() throws -> Wrapped {
+        guard let self else { throw SQLValueError("a nil in place of an array; PostgreSQL wants a rectangle") }
+        return self
+    }
+
+    func addDimensions(to dimensions: inout [Int]) throws { try required().addDimensions(to: &dimensions) }
+
+    func appendElements(to buffer: inout SQLEncodingBuffer, dimensions: ArraySlice<Int>) throws -> Bool {
+        try required().appendElements(to: &buffer, dimensions: dimensions)
+    }
 }
 
 extension Array: NestedArrayEncodable where Element: SQLEncodable {

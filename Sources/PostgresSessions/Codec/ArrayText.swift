@@ -6,21 +6,71 @@ struct ArrayText {
         case null
     }
 
+    /// What the elements are.
+    struct Element {
+        let type: SQLType
+        let form: SQLCellForm
+
+        func cell(_ bytes: UnsafeRawBufferPointer) -> SQLCell { SQLCell(bytes: bytes, type: type, form: form) }
+    }
+
     let root: Node
+    let element: Element
+    private let delimiter: UInt8
+    /// `[0:1]=`, or nothing.
+    private let bounds: String
 
     init(_ cell: SQLCell) throws {
-        var parser = Parser(text: cell.bytes)
+        delimiter = cell.delimiter
+        element = Element(
+            type: cell.canonical(cell.elementType ?? .unknown), form: SQLCellForm(isBinary: false, cell.form.catalog))
+        if cell.type.isVector {
+            bounds = ""
+            root = .array(cell.bytes.split(separator: UInt8(ascii: " ")).map { .value(Array($0)) })
+            return
+        }
+        var parser = Parser(text: cell.bytes, delimiter: delimiter)
         parser.skipBounds()
+        bounds = String(decoding: cell.bytes[..<parser.index], as: UTF8.self)
         root = try parser.array(depth: 1)
         parser.skipSpaces()
         guard parser.isAtEnd else { throw SQLValueError("the array's text goes on behind its end") }
     }
 
+    /// As ``TextForm`` shows it.
+    func fixed(depth: Int) throws -> String { try bounds + shown(root, depth: depth) }
+
+    private func shown(_ node: Node, depth: Int) throws -> String {
+        let between = String(UnicodeScalar(delimiter))
+        switch node {
+        case .array(let nodes):
+            return "{" + (try nodes.map { try shown($0, depth: depth) }).joined(separator: between) + "}"
+        case .null: return "NULL"
+        case .value(let bytes):
+            return try bytes.withUnsafeBytes { try TextForm.element(element.cell($0), between, depth) }
+        }
+    }
+
+    /// The elements of an array of one dimension, nil for NULL.
+    func values(orElse refuse: () throws -> Void) throws -> [[UInt8]?] {
+        guard case .array(let nodes) = root else { return [] }
+        return try nodes.map { node in
+            switch node {
+            case .value(let bytes): return bytes
+            case .null: return nil
+            case .array:
+                try refuse()
+                return nil
+            }
+        }
+    }
+
     private struct Parser {
         let text: UnsafeRawBufferPointer
+        let delimiter: UInt8
         var index = 0
 
-        init(text: UnsafeRawBufferPointer) { self.text = text }
+        init(text: UnsafeRawBufferPointer, delimiter: UInt8) { (self.text, self.delimiter) = (text, delimiter) }
 
         var isAtEnd: Bool { index >= text.count }
         var next: UInt8? { index < text.count ? text[index] : nil }
@@ -52,12 +102,10 @@ struct ArrayText {
             while true {
                 nodes.append(try element(depth: depth))
                 skipSpaces()
-                let delimiter = next
+                let end = next
                 index += 1
-                if delimiter == UInt8(ascii: "}") { return .array(nodes) }
-                guard delimiter == UInt8(ascii: ",") || delimiter == UInt8(ascii: ";") else {
-                    throw SQLValueError("the array's text ends too early")
-                }
+                if end == UInt8(ascii: "}") { return .array(nodes) }
+                guard end == delimiter else { throw SQLValueError("the array's text ends too early") }
             }
         }
 
@@ -92,7 +140,7 @@ struct ArrayText {
             var wasEscaped = false
             scan: while let byte = next {
                 switch byte {
-                case UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "}"), UInt8(ascii: "{"): break scan
+                case delimiter, UInt8(ascii: "}"), UInt8(ascii: "{"): break scan
                 case UInt8(ascii: "\\"):
                     index += 1
                     guard let escaped = next else { throw SQLValueError("the array's text ends inside an element") }

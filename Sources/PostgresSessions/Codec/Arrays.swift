@@ -2,7 +2,7 @@
 
 extension Array: SQLDecodable where Element: SQLDecodable {
     public init(sqlCell: SQLCell) throws {
-        if Element.self == UInt8.self, sqlCell.type.element == nil {
+        if Element.self == UInt8.self, !sqlCell.isArray {
             self = try ByteForm.decode(sqlCell) as! [Element]
             return
         }
@@ -10,7 +10,7 @@ extension Array: SQLDecodable where Element: SQLDecodable {
             self = try CellDecoder.decodeJSON(Self.self, from: sqlCell)
             return
         }
-        self = try ArrayForm.isBinaryArray(sqlCell) ? Self(binaryArray: sqlCell) : Self(arrayText: sqlCell)
+        self = try sqlCell.isBinary && sqlCell.isArray ? Self(binaryArray: sqlCell) : Self(arrayText: sqlCell)
     }
 
     private init(binaryArray cell: SQLCell) throws {
@@ -20,15 +20,16 @@ extension Array: SQLDecodable where Element: SQLDecodable {
     }
 
     private init(arrayText cell: SQLCell) throws {
-        guard cell.isTextual || cell.type.element != nil else { throw cell.unsupported(Self.self) }
-        self = try Self.read(ArrayText(cell).root, elementType: cell.type.element ?? .unknown)
+        guard cell.isTextual else { throw cell.unsupported(Self.self) }
+        let text = try ArrayText(cell)
+        self = try Self.read(text.root, as: text.element)
     }
 }
 
 /// An array in the eyes of its outer array.
 protocol NestedArrayDecodable {
     static func read(from reader: inout BinaryArrayReader, dimension: Int) throws -> Self
-    static func read(_ node: ArrayText.Node, elementType: SQLType) throws -> Self
+    static func read(_ node: ArrayText.Node, as element: ArrayText.Element) throws -> Self
 }
 
 extension Array: NestedArrayDecodable where Element: SQLDecodable {
@@ -51,7 +52,7 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
         return elements
     }
 
-    static func read(_ node: ArrayText.Node, elementType: SQLType) throws -> Self {
+    static func read(_ node: ArrayText.Node, as element: ArrayText.Element) throws -> Self {
         guard case .array(let nodes) = node else {
             throw SQLValueError("the array has fewer dimensions than \(Self.self)")
         }
@@ -59,13 +60,10 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
         elements.reserveCapacity(nodes.count)
         for (index, node) in nodes.enumerated() {
             switch node {
-            case .array: elements.append(try nested(dimensions: 2).read(node, elementType: elementType) as! Element)
+            case .array: elements.append(try nested(dimensions: 2).read(node, as: element) as! Element)
             case .null: elements.append(try null(at: index))
             case .value(let bytes):
-                elements.append(
-                    try bytes.withUnsafeBytes {
-                        try Element(sqlCell: SQLCell(bytes: $0, type: elementType, isBinary: false))
-                    })
+                elements.append(try bytes.withUnsafeBytes { try Element(sqlCell: element.cell($0)) })
             }
         }
         return elements

@@ -3,7 +3,8 @@ struct BinaryArrayReader {
     let dimensions: [Int]
     /// The first index of each dimension; empty where all are 1, as nearly always.
     let lowerBounds: [Int]
-    private let elementType: SQLType
+    let elementType: SQLType
+    private let form: SQLCellForm
     private var reader: ByteReader
 
     init(_ cell: SQLCell) throws {
@@ -13,7 +14,8 @@ struct BinaryArrayReader {
             throw SQLValueError("an array of \(count) dimensions")
         }
         _ = try reader.integer(Int32.self)  // whether there are NULLs: each element says so itself
-        elementType = SQLType(rawValue: try reader.integer(UInt32.self))
+        elementType = cell.canonical(SQLType(rawValue: try reader.integer(UInt32.self)))
+        form = cell.form
         var dimensions: [Int] = []
         var lowerBounds: [Int] = []
         var elements = 1
@@ -45,7 +47,7 @@ struct BinaryArrayReader {
     /// The next element; nil for NULL.
     mutating func next() throws -> SQLCell? {
         guard let bytes = try reader.counted() else { return nil }
-        return SQLCell(bytes: bytes, type: elementType, isBinary: true)
+        return SQLCell(bytes: bytes, type: elementType, form: form)
     }
 
     func finish() throws {

@@ -19,10 +19,33 @@ enum ByteForm {
     static func decode(_ cell: SQLCell) throws -> [UInt8] {
         guard !cell.isBinary, cell.type == .bytea else { return Array(cell.bytes) }
         guard cell.bytes.starts(with: [UInt8(ascii: "\\"), UInt8(ascii: "x")]) else {
-            throw SQLValueError("bytea in text form other than hex")
+            return try fromEscaped(cell.bytes)
         }
         guard let bytes = fromHex(UnsafeRawBufferPointer(rebasing: cell.bytes.dropFirst(2))) else {
             throw SQLValueError("bytea with an odd or unreadable hex digit")
+        }
+        return bytes
+    }
+
+    /// With bytea_output escape: a backslash is doubled, and what cannot be shown is a backslash and three octal digits.
+    private static func fromEscaped(_ text: UnsafeRawBufferPointer) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var rest = text[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "\\") else {
+                bytes.append(byte)
+                continue
+            }
+            if rest.first == byte {
+                bytes.append(rest.removeFirst())
+            } else {
+                guard rest.count >= 3, let octal = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+                else {
+                    throw SQLValueError("bytea in a form that is neither hex nor escape")
+                }
+                bytes.append(octal)
+                rest = rest.dropFirst(3)
+            }
         }
         return bytes
     }

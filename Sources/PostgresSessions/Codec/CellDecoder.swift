@@ -81,14 +81,14 @@ final class CellDecoder: Decoder {
     }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        if let cell = try cell(), CompositeFields.mayBe(cell) {
+        if let cell = try cell(), cell.fieldTypes != nil {
             return KeyedDecodingContainer(CompositeContainer<Key>(try CompositeFields(cell), self))
         }
         return try throughJSON().container(keyedBy: type)
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        if let cell = try cell(), ArrayContainer.mayBe(cell) { return try ArrayContainer(cell, self) }
+        if let cell = try cell(), cell.isArray { return try ArrayContainer(cell, self) }
         return try throughJSON().unkeyedContainer()
     }
 
@@ -97,8 +97,9 @@ final class CellDecoder: Decoder {
     private func throughJSON() throws -> any Decoder {
         guard let cell = try cell() else { throw SQLValueError("the value is NULL") }
         guard cell.isJSON else {
+            guard !cell.type.isOfDatabase || cell.kind != nil else { throw cell.unsupported((any Decodable).self) }
             throw SQLValueError(
-                "\(cell.type) has no parts to decode; only json, jsonb, arrays and composite types have")
+                "\(cell.typeName) has no parts to decode; only json, jsonb, arrays and composite types have")
         }
         return try Self.decodeJSON(JSONParts.self, from: cell).decoder
     }

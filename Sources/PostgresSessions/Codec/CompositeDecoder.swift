@@ -3,17 +3,35 @@
 /// An Int32 count, then for each field its type, and its bytes behind their length (`record_send` in rowtypes.c).
 struct CompositeFields {
     private let fields: [SQLCell?]
+    /// What the fields point into, where they came as text.
+    private var text: TextParts?
     /// Used up from the front: a synthesized `init(from:)` asks in the order of declaration, which is the fields' order.
     private var keys: [String] = []
 
     init(_ cell: SQLCell) throws {
+        if cell.isBinary { try self.init(binary: cell) } else { try self.init(text: cell) }
+    }
+
+    private init(text cell: SQLCell) throws {
+        let values = try CompositeText.fields(cell.bytes)
+        let types = cell.fieldTypes ?? []
+        guard types.isEmpty || types.count == values.count else {
+            cell.form.catalog?.doubt(cell.type)
+            throw SQLValueError("the composite has \(values.count) fields, and its type had \(types.count): ask again")
+        }
+        let parts = TextParts(values) { cell.part($1, types.isEmpty ? .unknown : types[$0]) }
+        fields = (0..<parts.count).map { parts.cell($0) }
+        text = parts
+    }
+
+    private init(binary cell: SQLCell) throws {
         var reader = ByteReader(cell.bytes)
         let count = Int(try reader.integer(Int32.self))
         guard count >= 0, count <= reader.remaining / 8 else { throw SQLValueError("a composite of \(count) fields") }
         var fields: [SQLCell?] = []
         for _ in 0..<count {
             let type = SQLType(rawValue: try reader.integer(UInt32.self))
-            fields.append(try reader.counted().map { SQLCell(bytes: $0, type: type, isBinary: true) })
+            fields.append(try reader.counted().map { cell.part($0, type) })
         }
         guard reader.remaining == 0 else { throw SQLValueError("a composite with \(reader.remaining) bytes too many") }
         self.fields = fields
@@ -33,11 +51,6 @@ struct CompositeFields {
         let index = keys.firstIndex(of: key) ?? keys.count
         if index == keys.count { keys.append(key) }
         return try field(index)
-    }
-
-    /// Whether a cell may be a composite at all.
-    static func mayBe(_ cell: SQLCell) -> Bool {
-        cell.isBinary && (cell.type == .record || cell.type.rawValue >= SQLCell.firstUserDefinedType)
     }
 }
 
@@ -68,7 +81,7 @@ final class CompositeContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
         let field = try field(key)
         do {
-            return try decoder.decodePart(type, from: field)
+            return try withExtendedLifetime(fields) { try decoder.decodePart(type, from: field) }
         } catch let error as SQLValueError {
             throw SQLValueError("field \"\(key.stringValue)\": \(error.reason)")
         }

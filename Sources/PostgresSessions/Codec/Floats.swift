@@ -43,9 +43,12 @@ extension SQLCell {
             }
         }
         guard isTextual else { throw unsupported(F.self) }
-        try refuseForeignNumber()
         let text = String(try plainText().trimmingSpaces())
         guard let value = F(text) else { throw unreadable(F.self) }
+        // "Infinity" is one, 1e400 is none.
+        guard value.isFinite || !text.utf8.contains(where: { (48...57).contains($0) }) else {
+            throw SQLValueError("the number is out of \(F.self)'s range")
+        }
         return value
     }
 
@@ -61,6 +64,7 @@ extension SQLCell {
         }
         if F.self == Double.self, let form = try? NumericForm(self), let value = form.fastDouble { return F(value) }
         guard let value = F(digits.text) else { throw unreadable(target) }
+        guard value.isFinite else { throw SQLValueError("the number is out of \(F.self)'s range") }
         return value
     }
 }

@@ -32,7 +32,6 @@ extension SQLCell {
     @inline(never)
     private func integerFromText<I: FixedWidthInteger>(_ target: I.Type) throws -> I {
         guard isTextual else { throw unsupported(I.self) }
-        try refuseForeignNumber()
         guard let value = I(try plainText().trimmingSpaces()) else { throw unreadable(I.self) }
         return value
     }

@@ -61,4 +61,10 @@ enum JSONForm {
 
 extension SQLCell {
     var isJSON: Bool { type == .json || type == .jsonb }
+
+    @usableFromInline
+    var isJSONNull: Bool {
+        guard isJSON, let text = try? JSONForm.textBytes(self), text.count < 64 else { return false }
+        return String(decoding: text, as: UTF8.self).trimmingSpaces() == "null"
+    }
 }

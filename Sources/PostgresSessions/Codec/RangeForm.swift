@@ -81,18 +81,21 @@ enum RangeForm {
         }
     }
 
-    static func text(_ bytes: UnsafeRawBufferPointer, boundType: SQLType) throws -> String {
+    static func text(_ cell: SQLCell, _ bytes: UnsafeRawBufferPointer, boundType: SQLType, depth: Int) throws -> String
+    {
         guard let parts = try Parts(bytes) else { return "empty" }
         func bound(_ bytes: UnsafeRawBufferPointer?) throws -> String {
             guard let bytes else { return "" }
-            let text = try TextForm.render(SQLCell(bytes: bytes, type: boundType, isBinary: true))
+            let text = try TextForm.render(cell.part(bytes, boundType), depth: depth + 1)
             return TextForm.quoted(text, if: "\"\\()[],")
         }
         return try (parts.includesLower ? "[" : "(") + bound(parts.lower) + "," + bound(parts.upper)
             + (parts.includesUpper ? "]" : ")")
     }
 
-    static func text(ofMultirange bytes: UnsafeRawBufferPointer, boundType: SQLType) throws -> String {
-        "{" + (try parts(ofMultirange: bytes).map { try text($0, boundType: boundType) }).joined(separator: ",") + "}"
+    static func text(ofMultirange cell: SQLCell, boundType: SQLType, depth: Int) throws -> String {
+        let parts = try parts(ofMultirange: cell.bytes)
+        return "{" + (try parts.map { try text(cell, $0, boundType: boundType, depth: depth) }).joined(separator: ",")
+            + "}"
     }
 }

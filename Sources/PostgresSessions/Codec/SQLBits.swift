@@ -28,15 +28,20 @@ public struct SQLBits: Hashable, Sendable, SQLEncodable, SQLDecodable {
 
     public init(sqlCell: SQLCell) throws {
         guard sqlCell.isBinary, sqlCell.type == .bit || sqlCell.type == .varbit else {
-            throw sqlCell.unsupported(SQLBits.self)
+            let digits = try sqlCell.text(of: .bit, .varbit, as: SQLBits.self).utf8
+            guard digits.allSatisfy({ $0 | 1 == UInt8(ascii: "1") }) else { throw sqlCell.unreadable(SQLBits.self) }
+            self = SQLBits(digits.map { $0 == UInt8(ascii: "1") })
+            return
         }
         var reader = ByteReader(sqlCell.bytes)
-        count = Int(try reader.integer(Int32.self))
+        let count = Int(try reader.integer(Int32.self))
         guard count >= 0, reader.remaining == (count + 7) / 8 else {
             throw SQLValueError("a bit string whose length does not match its bits")
         }
-        bytes = Array(try reader.take(reader.remaining))
+        self.init(count: count, bytes: Array(try reader.take(reader.remaining)))
     }
+
+    private init(count: Int, bytes: [UInt8]) { (self.count, self.bytes) = (count, bytes) }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {
         guard let count = Int32(exactly: count) else { throw SQLValueError("too many bits") }
@@ -62,8 +67,21 @@ public struct SQLMoney: Hashable, Comparable, Sendable, SQLEncodable, SQLDecodab
     public static var sqlArrayType: SQLType { .moneyArray }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type == .money else { throw sqlCell.unsupported(SQLMoney.self) }
+        guard sqlCell.isBinary, sqlCell.type == .money else {
+            smallestUnits = try Self.units(in: sqlCell)
+            return
+        }
         smallestUnits = try sqlCell.integer()
+    }
+
+    /// `-$1,234.56`, `(1.234,56 €)`: every locale prints all digits down to the smallest unit, and a minus or parentheses.
+    private static func units(in cell: SQLCell) throws -> Int64 {
+        guard !cell.isBinary, cell.type == .money else { throw cell.unsupported(SQLMoney.self) }
+        let text = try cell.utf8().utf8
+        let digits = String(decoding: text.filter { (48...57).contains($0) }, as: UTF8.self)
+        let isNegative = text.contains(UInt8(ascii: "-")) || text.contains(UInt8(ascii: "("))
+        guard let units = Int64((isNegative ? "-" : "") + digits) else { throw cell.unreadable(SQLMoney.self) }
+        return units
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws { buffer.append(bigEndian: smallestUnits) }

@@ -6,16 +6,35 @@ import Foundation
 public struct SQLCell {
     /// The value's bytes: PostgreSQL's binary form where ``isBinary`` is true, else its text.
     public let bytes: UnsafeRawBufferPointer
-    /// The column's type.
+    /// The value's type. Of a domain, an enum, or an extension's type like `citext`, the built-in type that it is made of.
     public let type: SQLType
+    @usableFromInline
+    let form: SQLCellForm
+
     /// Whether the bytes are the type's binary form (its `send` function's output).
-    public let isBinary: Bool
+    @inlinable
+    public var isBinary: Bool { form.isBinary }
 
     @inlinable
     public init(bytes: UnsafeRawBufferPointer, type: SQLType, isBinary: Bool) {
+        self.init(bytes: bytes, type: type, form: SQLCellForm(isBinary: isBinary))
+    }
+
+    @inlinable @inline(__always)
+    init(bytes: UnsafeRawBufferPointer, type: SQLType, form: SQLCellForm) {
         self.bytes = bytes
         self.type = type
-        self.isBinary = isBinary
+        self.form = form
+    }
+
+    /// A part of this value, of a type that the value or its type names.
+    func part(_ bytes: UnsafeRawBufferPointer, _ type: SQLType) -> SQLCell {
+        SQLCell(bytes: bytes, type: canonical(type), form: form)
+    }
+
+    func canonical(_ type: SQLType) -> SQLType {
+        guard type.isOfDatabase else { return type }
+        return form.catalog?.canonical(type) ?? type
     }
 
     /// A fixed-width, big-endian integer that is the whole value.
@@ -35,31 +54,29 @@ public struct SQLCell {
 
     /// The text to parse a number, a date and the like from: of json and jsonb, what a string in it holds.
     func plainText() throws -> String {
-        guard isJSON else {
-            if isForeign, bytes.containsNUL || bytes.validUTF8 == nil {
-                throw SQLValueError("the value is no text; " + remedy)
-            }
-            return try utf8()
-        }
+        guard isJSON else { return try utf8() }
         let text = try JSONForm.text(self)
         return text.hasPrefix("\"") ? try CellDecoder.decodeJSON(String.self, from: self) : text
     }
 
-    /// Whether the bytes may be read as text: the text format, a textual type, or a type that is not built in.
-    ///
-    /// The binary form of enums and of extension types such as `citext` is their text.
+    /// Whether the bytes may be read as text: the text format, or a textual type.
     @usableFromInline
     var isTextual: Bool {
         guard isBinary else { return true }
         switch type.rawValue {
         // text varchar bpchar name unknown "char" xml json jsonb
         case 25, 1043, 1042, 19, 705, 18, 142, 114, 3802: return true
-        default: return type.rawValue >= Self.firstUserDefinedType
+        default: return false
         }
     }
 
-    /// Object ids below this one belong to the system catalogs (FirstNormalObjectId).
-    static var firstUserDefinedType: UInt32 { 16384 }
+    /// The text to read a value of one of these types from: their own, or that of a type that may hold anything.
+    func text<T>(of wanted: SQLType..., as type: T.Type) throws -> String {
+        let isTheirs =
+            wanted.contains(self.type) || [.unknown, .text, .varchar, .bpchar, .json, .jsonb].contains(self.type)
+        guard isTextual, isTheirs else { throw unsupported(T.self) }
+        return String(try plainText().trimmingSpaces())
+    }
 
     @usableFromInline
     func sizeMismatch(expected: Int) -> SQLValueError {
@@ -68,25 +85,96 @@ public struct SQLCell {
 
     /// What to throw when a type cannot be read from this cell's type at all.
     public func unsupported<T>(_ type: T.Type) -> SQLValueError {
-        SQLValueError("\(self.type) in \(isBinary ? "binary" : "text") form cannot be read as \(T.self)")
+        SQLValueError("\(typeName) in \(isBinary ? "binary" : "text") form cannot be read as \(T.self)" + remedy)
     }
 
     /// What to throw when text does not read as the type that was asked for.
     func unreadable<T>(_ type: T.Type) -> SQLValueError {
-        SQLValueError("the text does not read as \(T.self)" + (isForeign ? "; " + remedy : ""))
+        let isDated = !isBinary && [.date, .timestamp, .timestamptz].contains(self.type)
+        return SQLValueError(
+            "the text does not read as \(T.self)" + (isDated ? "; it takes the session's DateStyle to be ISO" : ""))
     }
 
-    /// The bytes of a domain's number may look like digits: a number is never guessed.
-    func refuseForeignNumber() throws {
-        if isForeign { throw SQLValueError("the value's binary form is not known; " + remedy) }
-    }
+    var typeName: String { form.catalog?.name(of: type) ?? type.description }
 
-    /// Whether the type is the database's own, and its binary form may thus be its text or anything else.
-    private var isForeign: Bool { isBinary && type.rawValue >= Self.firstUserDefinedType }
-
-    /// A domain's column comes under its base type's id; in arrays and composites, the domain's own is all there is.
+    /// What to do about a type of the database's that nobody knows, or whose form nobody knows.
     private var remedy: String {
-        "\(type) is not built in: cast a domain that is in an array or a composite to its base type, as in numbers::int4[]"
+        guard isBinary, type.isOfDatabase else { return "" }
+        switch kind {
+        case .opaque?: return "; take it as [UInt8], or cast it to text"
+        case nil: return "; its form is not known: cast it, as in (value).field::int4 or numbers::int4[]"
+        default: return ""
+        }
+    }
+}
+
+/// How a cell's bytes are to be read, in one word: a cell must fit four registers.
+@usableFromInline
+struct SQLCellForm {
+    /// The lowest bit: whether they are binary. The others: the catalog's address, or none.
+    @usableFromInline
+    let bits: UInt
+
+    @inlinable @inline(__always)
+    init(isBinary: Bool) { bits = isBinary ? 1 : 0 }
+
+    /// The catalog must live as long as the cells: that of a result's columns does, which their reader keeps.
+    init(isBinary: Bool, _ catalog: TypeCatalog?) {
+        let address = catalog.map { UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque()) } ?? 0
+        bits = address | (isBinary ? 1 : 0)
+    }
+
+    @inlinable @inline(__always)
+    var isBinary: Bool { bits & 1 != 0 }
+
+    /// Objects lie at even addresses.
+    var catalog: TypeCatalog? {
+        UnsafeRawPointer(bitPattern: bits & ~1).map { Unmanaged<TypeCatalog>.fromOpaque($0).takeUnretainedValue() }
+    }
+}
+
+// What a type is made of, whether it is built in or the catalog knows it.
+extension SQLCell {
+    /// nil for a built-in type, and for one that is not known.
+    var kind: TypeCatalog.Kind? { type.isOfDatabase ? form.catalog?.kind(of: type) : nil }
+
+    /// An array's elements' type; of record[] and anyarray, the elements say it.
+    var elementType: SQLType? {
+        if let element = type.element { return element }
+        if case .array(let element, _)? = kind { return element }
+        return nil
+    }
+
+    var isArray: Bool { elementType != nil || type.rawValue == 2277 }
+
+    /// What stands between an array's elements in its text.
+    var delimiter: UInt8 {
+        if case .array(_, let delimiter)? = kind { return delimiter }
+        return UInt8(ascii: type == .boxArray ? ";" : ",")  // the only built-in type with another one
+    }
+
+    /// A range's bounds' type.
+    var boundType: SQLType? {
+        if case .range(let bound)? = kind { return canonical(bound) }
+        return RangeForm.boundType(of: type)
+    }
+
+    /// A multirange's ranges' type.
+    var rangeType: SQLType? {
+        if case .multirange(let range)? = kind { return canonical(range) }
+        return RangeForm.rangeType(of: type)
+    }
+
+    /// A multirange's bounds' type.
+    var multirangeBoundType: SQLType? {
+        rangeType.flatMap { SQLCell(bytes: bytes, type: $0, form: form).boundType }
+    }
+
+    /// The types of a composite's fields; empty for a record, which says them itself, in binary. nil for what is none.
+    var fieldTypes: [SQLType]? {
+        if type == .record { return [] }
+        guard case .composite(let fields)? = kind else { return nil }
+        return fields
     }
 }
 

@@ -23,10 +23,18 @@ extension SQLDecodable {
     public static var sqlNull: Self? { nil }
 }
 
+/// NULL is nil; and so is the `null` of json and jsonb, for all but text, which shows it.
 extension Optional: SQLDecodable where Wrapped: SQLDecodable {
     // Inlined into its witness, which is told the optional's own type; else the runtime is asked for it at every value.
     @inlinable @inline(__always)
-    public init(sqlCell: SQLCell) throws { self = .some(try Wrapped(sqlCell: sqlCell)) }
+    public init(sqlCell: SQLCell) throws {
+        do {
+            self = .some(try Wrapped(sqlCell: sqlCell))
+        } catch {
+            guard sqlCell.isJSONNull else { throw error }
+            self = nil
+        }
+    }
 
     @inlinable
     public static var sqlNull: Self? { .some(nil) }

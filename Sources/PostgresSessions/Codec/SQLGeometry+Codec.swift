@@ -69,7 +69,11 @@ extension SQLPath: SQLEncodable, SQLDecodable {
     public static var sqlArrayType: SQLType { .pathArray }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type == .path else { throw sqlCell.unsupported(SQLPath.self) }
+        guard sqlCell.isBinary, sqlCell.type == .path else {
+            let text = try sqlCell.text(of: .path, as: SQLPath.self)
+            self.init(isClosed: text.hasPrefix("("), points: try GeometryForm.points(in: text, of: sqlCell, Self.self))
+            return
+        }
         var reader = ByteReader(sqlCell.bytes)
         let isClosed = try reader.integer(UInt8.self) != 0
         self.init(isClosed: isClosed, points: try GeometryForm.points(&reader))
@@ -86,7 +90,11 @@ extension SQLPolygon: SQLEncodable, SQLDecodable {
     public static var sqlArrayType: SQLType { .polygonArray }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type == .polygon else { throw sqlCell.unsupported(SQLPolygon.self) }
+        guard sqlCell.isBinary, sqlCell.type == .polygon else {
+            let text = try sqlCell.text(of: .polygon, as: SQLPolygon.self)
+            self.init(points: try GeometryForm.points(in: text, of: sqlCell, Self.self))
+            return
+        }
         var reader = ByteReader(sqlCell.bytes)
         self.init(points: try GeometryForm.points(&reader))
     }
@@ -96,9 +104,27 @@ extension SQLPolygon: SQLEncodable, SQLDecodable {
 
 private enum GeometryForm {
     static func numbers<T>(_ count: Int, of cell: SQLCell, _ wanted: SQLType, _ type: T.Type) throws -> [Double] {
-        guard cell.isBinary, cell.type == wanted else { throw cell.unsupported(type) }
+        guard cell.isBinary, cell.type == wanted else {
+            let numbers = try numbers(in: try cell.text(of: wanted, as: type), of: cell, type)
+            guard numbers.count == count else { throw cell.unreadable(type) }
+            return numbers
+        }
         var reader = try ByteReader(cell.bytes, count: 8 * count)
         return try (0..<count).map { _ in try number(&reader) }
+    }
+
+    /// Every shape's text is its numbers between brackets and commas.
+    private static func numbers<T>(in text: String, of cell: SQLCell, _ type: T.Type) throws -> [Double] {
+        try text.utf8.split(whereSeparator: { "()[]{}<>, ".utf8.contains($0) }).map { word in
+            guard let number = Double(String(Substring(word))) else { throw cell.unreadable(type) }
+            return number
+        }
+    }
+
+    static func points<T>(in text: String, of cell: SQLCell, _ type: T.Type) throws -> [SQLPoint] {
+        let numbers = try numbers(in: text, of: cell, type)
+        guard numbers.count.isMultiple(of: 2) else { throw cell.unreadable(type) }
+        return stride(from: 0, to: numbers.count, by: 2).map { SQLPoint(x: numbers[$0], y: numbers[$0 + 1]) }
     }
 
     private static func number(_ reader: inout ByteReader) throws -> Double {

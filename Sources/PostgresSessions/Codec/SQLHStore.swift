@@ -12,8 +12,12 @@ public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
     public static var sqlFormat: SQLFormat { .text }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type.rawValue >= SQLCell.firstUserDefinedType else {
-            throw sqlCell.unsupported(SQLHStore.self)
+        guard sqlCell.isBinary, sqlCell.kind == .hstore else {
+            guard sqlCell.isTextual, sqlCell.kind == .hstore || !sqlCell.type.isOfDatabase else {
+                throw sqlCell.unsupported(SQLHStore.self)
+            }
+            pairs = try Self.pairs(in: sqlCell)
+            return
         }
         var reader = ByteReader(sqlCell.bytes)
         let count = Int(try reader.integer(Int32.self))
@@ -32,6 +36,26 @@ public struct SQLHStore: Hashable, Sendable, SQLEncodable, SQLDecodable {
         }
         guard reader.remaining == 0 else { throw SQLValueError("an hstore with \(reader.remaining) bytes too many") }
         self.pairs = pairs
+    }
+
+    /// `"a"=>"b", "c"=>NULL`
+    private static func pairs(in cell: SQLCell) throws -> [String: String?] {
+        var reader = QuotedTextReader(cell.bytes)
+        var pairs: [String: String?] = [:]
+        func word() throws -> String {
+            let bytes = try reader.quotedWord()
+            guard let word = bytes.withUnsafeBytes({ $0.validUTF8 }) else {
+                throw SQLValueError("the text is not valid UTF-8")
+            }
+            return word
+        }
+        while !reader.isAtEnd {
+            let key = try word()
+            guard reader.takeWord("=>") else { throw SQLValueError("a key of the hstore's text has no value") }
+            pairs[key] = .some(reader.takeWord("NULL") ? nil : try word())
+            guard reader.isAtEnd || reader.takeWord(", ") else { throw SQLValueError("the hstore's text has no comma") }
+        }
+        return pairs
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {

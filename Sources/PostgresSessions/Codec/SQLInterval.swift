@@ -14,7 +14,13 @@ public struct SQLInterval: Hashable, Sendable, SQLEncodable, SQLDecodable {
     public static var sqlArrayType: SQLType { .intervalArray }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, sqlCell.type == .interval else { throw sqlCell.unsupported(SQLInterval.self) }
+        guard sqlCell.isBinary, sqlCell.type == .interval else {
+            guard let interval = IntervalText.read(try sqlCell.text(of: .interval, as: SQLInterval.self)) else {
+                throw sqlCell.unreadable(SQLInterval.self)
+            }
+            self = interval
+            return
+        }
         var reader = try ByteReader(sqlCell.bytes, count: 16)
         microseconds = try reader.integer()
         days = try reader.integer()

@@ -26,7 +26,12 @@ public struct SQLInet: Hashable, Sendable, SQLEncodable, SQLDecodable {
 
     public init(sqlCell: SQLCell) throws {
         guard sqlCell.isBinary, sqlCell.type == .inet || sqlCell.type == .cidr else {
-            throw sqlCell.unsupported(SQLInet.self)
+            let text = try sqlCell.text(of: .inet, .cidr, as: SQLInet.self)
+            guard let inet = NetworkText.inet(text, isNetwork: sqlCell.type == .cidr) else {
+                throw sqlCell.unreadable(SQLInet.self)
+            }
+            self = inet
+            return
         }
         var reader = ByteReader(sqlCell.bytes)
         let family: UInt8 = try reader.integer()
@@ -84,7 +89,10 @@ public struct SQLMACAddress: Hashable, Sendable, SQLDecodable {
 
     public init(sqlCell: SQLCell) throws {
         guard sqlCell.isBinary, sqlCell.type == .macaddr || sqlCell.type == .macaddr8 else {
-            throw sqlCell.unsupported(SQLMACAddress.self)
+            let text = try sqlCell.text(of: .macaddr, .macaddr8, as: SQLMACAddress.self)
+            guard let address = NetworkText.mac(text) else { throw sqlCell.unreadable(SQLMACAddress.self) }
+            self = address
+            return
         }
         guard let address = SQLMACAddress(bytes: Array(sqlCell.bytes)) else { throw sqlCell.sizeMismatch(expected: 6) }
         self = address

@@ -35,6 +35,10 @@ extension SQLDate: SQLRangeBound {
 }
 
 /// A PostgreSQL range: empty, or from one bound to another, each inclusive, exclusive or missing.
+///
+/// It is bound as the range type of its bounds, and the server refuses it where another stands: `Int` for int8range, `Int32` for
+/// int4range, `Decimal` for numrange, ``SQLDate`` for daterange, ``SQLTimestamp`` for tsrange, `Date` for tstzrange. Any of them
+/// reads from every range whose bounds it reads from.
 public enum SQLRange<Bound: SQLRangeBound>: Hashable, Sendable where Bound: Hashable {
     case empty
     case between(lower: Limit, upper: Limit)
@@ -60,8 +64,12 @@ extension SQLRange: SQLEncodable, SQLDecodable {
     public static var sqlArrayType: SQLType { RangeForm.arrayType(of: Bound.sqlRangeType) }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, let boundType = RangeForm.boundType(of: sqlCell.type) else {
-            throw sqlCell.unsupported(Self.self)
+        guard sqlCell.isBinary, let boundType = sqlCell.boundType else {
+            guard sqlCell.isTextual, sqlCell.boundType != nil || !sqlCell.type.isOfDatabase else {
+                throw sqlCell.unsupported(Self.self)
+            }
+            try self.init(RangeText.range(sqlCell.bytes), sqlCell, sqlCell.boundType ?? .unknown)
+            return
         }
         guard let parts = try RangeForm.Parts(sqlCell.bytes) else {
             self = .empty
@@ -69,12 +77,30 @@ extension SQLRange: SQLEncodable, SQLDecodable {
         }
         func limit(_ bytes: UnsafeRawBufferPointer?, isInclusive: Bool) throws -> Limit {
             guard let bytes else { return .unbounded }
-            let bound = try Bound(sqlCell: SQLCell(bytes: bytes, type: boundType, isBinary: true))
+            let bound = try Bound(sqlCell: sqlCell.part(bytes, boundType))
             return isInclusive ? .inclusive(bound) : .exclusive(bound)
         }
         self = .between(
             lower: try limit(parts.lower, isInclusive: parts.includesLower),
             upper: try limit(parts.upper, isInclusive: parts.includesUpper))
+    }
+
+    fileprivate init(_ text: RangeText?, _ cell: SQLCell, _ boundType: SQLType) throws {
+        guard let text else {
+            self = .empty
+            return
+        }
+        func limit(_ bytes: [UInt8]?, isInclusive: Bool) throws -> Limit {
+            guard let bytes else { return .unbounded }
+            let bound = try bytes.withUnsafeBytes { bytes in
+                let form = SQLCellForm(isBinary: false, cell.form.catalog)
+                return try Bound(sqlCell: SQLCell(bytes: bytes, type: cell.canonical(boundType), form: form))
+            }
+            return isInclusive ? .inclusive(bound) : .exclusive(bound)
+        }
+        self = .between(
+            lower: try limit(text.lower, isInclusive: text.includesLower),
+            upper: try limit(text.upper, isInclusive: text.includesUpper))
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {
@@ -100,7 +126,7 @@ extension SQLRange: SQLEncodable, SQLDecodable {
     }
 }
 
-/// Several ranges in order, none touching another: PostgreSQL's multiranges (14 and later).
+/// Several ranges in order, none touching another: PostgreSQL's multiranges (14 and later). Bound as ``SQLRange`` is.
 public struct SQLMultirange<Bound: SQLRangeBound>: Hashable, Sendable, SQLEncodable, SQLDecodable
 where Bound: Hashable {
     public var ranges: [SQLRange<Bound>]
@@ -111,11 +137,16 @@ where Bound: Hashable {
     public static var sqlArrayType: SQLType { RangeForm.arrayType(of: Bound.sqlMultirangeType) }
 
     public init(sqlCell: SQLCell) throws {
-        guard sqlCell.isBinary, let rangeType = RangeForm.rangeType(of: sqlCell.type) else {
-            throw sqlCell.unsupported(Self.self)
+        guard sqlCell.isBinary, let rangeType = sqlCell.rangeType else {
+            guard sqlCell.isTextual, sqlCell.rangeType != nil || !sqlCell.type.isOfDatabase else {
+                throw sqlCell.unsupported(Self.self)
+            }
+            let boundType = sqlCell.multirangeBoundType ?? .unknown
+            ranges = try RangeText.multirange(sqlCell.bytes).map { try SQLRange($0, sqlCell, boundType) }
+            return
         }
         ranges = try RangeForm.parts(ofMultirange: sqlCell.bytes).map {
-            try SQLRange(sqlCell: SQLCell(bytes: $0, type: rangeType, isBinary: true))
+            try SQLRange(sqlCell: sqlCell.part($0, rangeType))
         }
     }
 

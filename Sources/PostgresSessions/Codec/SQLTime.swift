@@ -17,6 +17,11 @@ public struct SQLTime: Hashable, Comparable, Sendable, SQLEncodable, SQLDecodabl
         self.init(microseconds: Int64(hour * 3600 + minute * 60 + second) * 1_000_000 + Int64(microsecond))
     }
 
+    /// The day's first moment.
+    public static var midnight: SQLTime { SQLTime() }
+
+    private init() { microseconds = 0 }
+
     public var hour: Int { Int(microseconds / 3_600_000_000) }
     public var minute: Int { Int(microseconds / 60_000_000 % 60) }
     public var second: Int { Int(microseconds / 1_000_000 % 60) }

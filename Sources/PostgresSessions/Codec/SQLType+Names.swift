@@ -1,4 +1,22 @@
 extension SQLType {
+    private static let lesserNames: [UInt32: String] = [
+        22: "int2vector", 24: "regproc", 27: "tid", 30: "oidvector", 194: "pg_node_tree", 1033: "aclitem",
+        1790: "refcursor",
+        2202: "regprocedure", 2203: "regoper", 2204: "regoperator", 2275: "cstring", 2277: "anyarray", 2278: "void",
+        2970: "txid_snapshot", 3220: "pg_lsn", 3614: "tsvector", 3615: "tsquery", 3642: "gtsvector", 3734: "regconfig",
+        3769: "regdictionary", 4072: "jsonpath", 4089: "regnamespace", 4096: "regrole", 4191: "regcollation",
+        5038: "pg_snapshot",
+    ]
+
+    /// By their arrays' ids: types that have no name here (pg_type.dat, versions 14 to 17); and the elements of vectors.
+    private static let lesserElements: [UInt32: UInt32] = [
+        22: 21, 30: 26, 1006: 22, 1008: 24, 1010: 27, 1013: 30, 1034: 1033, 1263: 2275, 2201: 1790, 2207: 2202,
+        2208: 2203, 2209: 2204,
+        210: 71, 270: 75, 272: 81, 273: 83, 2287: 2249, 2949: 2970, 3221: 3220, 3643: 3614, 3644: 3642, 3645: 3615,
+        3735: 3734, 3770: 3769, 4073: 4072,
+        4090: 4089, 4097: 4096, 4192: 4191, 5039: 5038,
+    ]
+
     /// The element's type, for an array of a built-in type.
     package var element: SQLType? {
         switch self {
@@ -57,7 +75,7 @@ extension SQLType {
         case .int8multirangeArray: .int8multirange
         case .regclassArray: .regclass
         case .regtypeArray: .regtype
-        default: nil
+        default: Self.lesserElements[rawValue].map { SQLType($0) }
         }
     }
 
@@ -130,7 +148,8 @@ extension SQLType: CustomStringConvertible {
     /// The type's name, `int8` or `int8[]`; `type 16411` for one that is not built in.
     public var description: String {
         if let name { return name }
-        if let name = element?.name { return name + "[]" }
+        if let name = Self.lesserNames[rawValue] { return name }
+        if let element, element.name ?? Self.lesserNames[element.rawValue] != nil { return element.description + "[]" }
         return "type \(rawValue)"
     }
 }

@@ -10,8 +10,9 @@ enum SystemTypeForm {
             return String(try cell.integer(UInt32.self))
         case 3220: return try logPosition(cell)  // pg_lsn
         case 3614: return try lexemes(cell.bytes)  // tsvector
+        case 3615: return try TextSearchForm.query(cell.bytes)  // tsquery
         case 2970, 5038: return try snapshot(cell.bytes)  // txid_snapshot, pg_snapshot
-        case 4072: return try path(cell)  // jsonpath
+        case 4072: return try UserTypeForm.versioned(cell.bytes)  // jsonpath
         case 1790, 2275, 705, 194: return try cell.utf8()  // refcursor, cstring, unknown, pg_node_tree
         case 2278: return ""  // void
         default: return nil
@@ -47,14 +48,6 @@ enum SystemTypeForm {
         let position = try cell.integer(UInt64.self)
         func hex(_ half: UInt64) -> String { String(half, radix: 16, uppercase: true) }
         return hex(position >> 32) + "/" + hex(position & 0xFFFF_FFFF)
-    }
-
-    private static func path(_ cell: SQLCell) throws -> String {
-        guard cell.bytes.first == 1, let text = UnsafeRawBufferPointer(rebasing: cell.bytes.dropFirst()).validUTF8
-        else {
-            throw SQLValueError("a jsonpath of an unknown version")
-        }
-        return text
     }
 
     private static func snapshot(_ bytes: UnsafeRawBufferPointer) throws -> String {

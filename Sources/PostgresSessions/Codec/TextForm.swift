@@ -7,20 +7,42 @@ enum TextForm {
     private static let maximumDepth = 16
 
     static func render(_ cell: SQLCell, depth: Int = 0) throws -> String {
-        guard cell.isBinary else { return try cell.utf8() }
+        guard cell.isBinary else { return try (try? fixed(cell, depth: depth)) ?? cell.utf8() }
         guard depth <= maximumDepth else { throw SQLValueError("the value is nested too deeply to be shown as text") }
         if let text = try builtIn(cell) { return text }
-        if cell.type.element != nil { return try array(cell, depth: depth) }
-        if let boundType = RangeForm.boundType(of: cell.type) {
-            return try RangeForm.text(cell.bytes, boundType: boundType)
+        if let text = try SystemTypeForm.text(cell, depth: depth) { return text }
+        if cell.isArray { return try array(cell, depth: depth) }
+        if let boundType = cell.boundType {
+            return try RangeForm.text(cell, cell.bytes, boundType: boundType, depth: depth)
         }
-        if let rangeType = RangeForm.rangeType(of: cell.type), let boundType = RangeForm.boundType(of: rangeType) {
-            return try RangeForm.text(ofMultirange: cell.bytes, boundType: boundType)
+        if let boundType = cell.multirangeBoundType {
+            return try RangeForm.text(ofMultirange: cell, boundType: boundType, depth: depth)
         }
         if cell.type == .money {
             throw SQLValueError("money's form depends on the server's lc_monetary; cast it to text, or take SQLMoney")
         }
-        return try SystemTypeForm.text(cell, depth: depth) ?? UserTypeForm.text(cell, depth: depth)
+        return try UserTypeForm.text(cell, depth: depth)
+    }
+
+    /// Of a value in text, what does not depend on the session's settings, and is what the binary form gives; nil where the
+    /// server's text is that.
+    private static func fixed(_ cell: SQLCell, depth: Int) throws -> String? {
+        switch cell.type {
+        case .bool where depth == 0: return try Bool(sqlCell: cell) ? "true" : "false"
+        case .float4: return FloatForm.text(try Float(sqlCell: cell), digits: 6)
+        case .float8: return FloatForm.text(try Double(sqlCell: cell))
+        case .bytea: return "\\x" + ByteForm.hex(try ByteForm.decode(cell))
+        case .interval: return try SQLInterval(sqlCell: cell).description
+        case .timestamptz: return try TimeForm.timestamp(ofText: cell)
+        default: break
+        }
+        guard depth <= maximumDepth else { return nil }
+        if cell.isArray && !cell.type.isVector { return try ArrayText(cell).fixed(depth: depth) }
+        if cell.kind != nil, cell.fieldTypes?.isEmpty == false { return try UserTypeForm.composite(cell, depth) }
+        if let boundType = cell.boundType { return try RangeText.range(cell.bytes).fixed(cell, boundType, depth) }
+        guard let boundType = cell.multirangeBoundType else { return nil }
+        let ranges = try RangeText.multirange(cell.bytes).map { try $0.fixed(cell, boundType, depth) }
+        return "{" + ranges.joined(separator: ",") + "}"
     }
 
     private static func builtIn(_ cell: SQLCell) throws -> String? {
@@ -64,7 +86,7 @@ enum TextForm {
 
     static func array(_ cell: SQLCell, depth: Int) throws -> String {
         var reader = try BinaryArrayReader(cell)
-        let delimiter = cell.type == .boxArray ? ";" : ","  // the only built-in type with another one
+        let delimiter = String(UnicodeScalar(cell.delimiter))
         let text = try reader.isEmpty ? "{}" : level(0, of: &reader, delimiter, depth)
         try reader.finish()
         guard !reader.lowerBounds.isEmpty else { return text }
@@ -80,13 +102,17 @@ enum TextForm {
             if dimension + 1 < reader.dimensions.count {
                 parts.append(try level(dimension + 1, of: &reader, delimiter, depth))
             } else if let cell = try reader.next() {
-                let text = cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell, depth: depth + 1)
-                parts.append(quoted(text, delimiter))
+                parts.append(try element(cell, delimiter, depth))
             } else {
                 parts.append("NULL")
             }
         }
         return "{" + parts.joined(separator: delimiter) + "}"
+    }
+
+    static func element(_ cell: SQLCell, _ delimiter: String, _ depth: Int) throws -> String {
+        quoted(
+            cell.type == .bool ? try Bool(sqlCell: cell) ? "t" : "f" : try render(cell, depth: depth + 1), delimiter)
     }
 
     /// Quotes what array text would misread, as the server's `array_out` does.
@@ -122,7 +148,15 @@ enum UUIDForm {
 
 enum TimeForm {
     static func timestamp(_ cell: SQLCell, zone: String) throws -> String {
-        let moment = try cell.integer(Int64.self)
+        timestamp(try cell.integer(Int64.self), zone: zone)
+    }
+
+    /// In UTC, whatever zone it came in.
+    static func timestamp(ofText cell: SQLCell) throws -> String? {
+        TimeScanner.timestamp(try cell.utf8()).map { timestamp($0, zone: "+00") }
+    }
+
+    static func timestamp(_ moment: Int64, zone: String) -> String {
         if moment == .max { return "infinity" }
         if moment == .min { return "-infinity" }
         let (civil, clock) = ClockForm.split(moment)

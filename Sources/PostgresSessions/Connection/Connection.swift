@@ -96,7 +96,7 @@ final class ConnectionCore: @unchecked Sendable {
         return connection
     }
 
-    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         try query.validated()
         try claim()
         defer { unclaim() }

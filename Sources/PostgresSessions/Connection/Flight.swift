@@ -16,10 +16,12 @@ struct Flight {
     var isOwn = false
     /// Nothing is prepared for later: FETCH changes its columns from cursor to cursor.
     var isUnnamed = false
+    /// The text of the cursor whose rows it fetches: they come as text where one of its columns has no binary form.
+    var cursor: [UInt8]?
     /// Have the server say something before it looks at the statement, within this time, or hold the connection for dead.
     var livenessTimeout: Duration?
     /// Where the statement's rows may go as they come.
-    var rows: (any RowSink)?
+    var rows: (any TypedRowSink)?
 
     /// Whether a statement of the user's own text would commit.
     var hasTextOfCommit: Bool {

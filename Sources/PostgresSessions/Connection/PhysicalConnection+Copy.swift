@@ -94,6 +94,7 @@ extension PhysicalConnection {
             throw EngineError.encoding("COPY takes no parameters: use stream(), or write the values into the query")
         }
         let options = try format.options()
+        let query = query.closed
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
         // While something else is under way, the protocol does not tell.
         try await attempt { () throws(WireError) in try await landLeftover() }
@@ -104,7 +105,7 @@ extension PhysicalConnection {
                     statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
                     isUnnamed: true))
         }
-        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get())
+        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
         try await beginCopy("COPY (\(query.text)) TO STDOUT (\(options))", limits)
         copySavepoint = isInTransaction
         return columns

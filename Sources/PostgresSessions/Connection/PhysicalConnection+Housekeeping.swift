@@ -68,3 +68,34 @@ extension PhysicalConnection {
             processID: Int(wire.processID), target: wire.target, serverVersion: Int(wire.serverVersion))
     }
 }
+
+// What a flight's conversation needs besides.
+extension PhysicalConnection {
+    func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
+        var limits = given
+        if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
+        return limits
+    }
+
+    /// A statement that was not dropped, for a cancel request that came early, or for one before it, is dropped another time.
+    func noteDropped(_ name: String, _ reply: Reply) {
+        switch reply {
+        case .refused(let error): if !error.isVanishedStatement { cache.discard(name) }
+        case .skipped: cache.discard(name)
+        case .complete, .partial, .sync, .unexpected: break
+        }
+    }
+
+    /// By other means than a statement's own words: what came since cannot be trusted.
+    func changedEncoding() -> WireError {
+        wire.closeAfterSurprise()
+        return .lost(
+            "it was closed, since a function or setting has changed its encoding; \(StatementTraits.encodingStays)", nil
+        )
+    }
+
+    func surprise(_ what: String) -> WireError {
+        wire.closeAfterSurprise()
+        return .lost("the server answered out of turn: \(what)", nil)
+    }
+}

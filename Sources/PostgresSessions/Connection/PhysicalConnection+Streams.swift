@@ -9,6 +9,7 @@ extension PhysicalConnection {
     /// of its commands is a savepoint, to which `remedy` goes back.
     func launch(_ flight: Flight, remedy: [SQLQuery]) async throws(WireError) {
         wire.beginFlight()
+        hasForeignTypes = false
         clearPlan()
         if let refusal = try queue(flight) { throw .refused(refusal.message) }
         try wire.queueSync()
@@ -24,7 +25,9 @@ extension PhysicalConnection {
         underWay = nil
         try await readRest(of: flight, departing: false)
         if wire.isCancelling { try await wire.endFlight() }
-        return takeOutcome()
+        let outcome = takeOutcome()
+        if hasForeignTypes { try await learnTypes(of: outcome, flight) }
+        return outcome
     }
 
     /// A stream was left early: what it had asked for last is dropped, and where it does not come soon, cancelled. A failure that

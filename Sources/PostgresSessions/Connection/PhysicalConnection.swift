@@ -50,7 +50,16 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Of a feed's statements, before the first of them leave and their answers are looked for.
     private static let saidAtOnce = 128
 
-    init(_ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, remembersStatement: Bool = false) {
+    /// What the server's own types are.
+    let types: TypeCatalog
+    /// A result of the flight under way has columns of such.
+    @exclusivity(unchecked) var hasForeignTypes = false
+
+    init(
+        _ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, _ types: TypeCatalog,
+        remembersStatement: Bool = false
+    ) {
+        self.types = types
         self.wire = wire
         self.staleTexts = staleTexts
         knownStaleTexts = staleTexts.count
@@ -66,6 +75,7 @@ final class PhysicalConnection: @unchecked Sendable {
         if knownStaleTexts != staleTexts.count { forgetStaleTexts() }
         wire.beginFlight()
         hasCompletedAny = false
+        hasForeignTypes = false
         clearPlan()
         flight.feed?.begin()
         reader = ReplyReader(skipping: try queueDiscarded())
@@ -98,8 +108,15 @@ final class PhysicalConnection: @unchecked Sendable {
         let isOver = waitsBriefly ? try takeReplies(to: flight) : false
         if !isOver { try await readRest(of: flight, departing: !waitsBriefly) }
         if wire.isCancelling { try await wire.endFlight() }
-        return takeOutcome()
+        if !wire.isInUTF8 { throw changedEncoding() }
+        guard hasForeignTypes else { return takeOutcome() }
+        let outcome = takeOutcome()
+        try await learnTypes(of: outcome, flight)
+        return outcome
     }
+
+    /// The library has asked something of its own behind the flight.
+    func noteCompletion() { hasCompletedAny = true }
 
     /// All answers have been read.
     func takeOutcome() -> FlightOutcome {
@@ -130,12 +147,6 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     // MARK: A flight
-
-    func limitsOfFirstReply(to flight: Flight, _ given: FlightLimits) -> FlightLimits {
-        var limits = given
-        if let timeout = flight.livenessTimeout { limits.hard = Monotonic.now.advanced(by: timeout) }
-        return limits
-    }
 
     func readToEnd(of flight: Flight, departing: Bool) async throws(WireError) {
         var limits = flight.limits
@@ -207,7 +218,7 @@ final class PhysicalConnection: @unchecked Sendable {
             if let rows = flight.rows {
                 let entry = plan.last?.entry
                 let comeSingly = entry?.mayHaveManyRows ?? false
-                rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0)
+                rows.begin(expecting: comeSingly ? entry?.rowCount ?? 0 : 0, knowing: types)
                 if comeSingly { wire.expectRows(into: rows) }
             }
             if flight.feed == nil { try queueEnd(of: flight) }
@@ -238,13 +249,13 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
-        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed)
+        let isBinary = textStatements.isEmpty || !textStatements.contains(flight.cursor ?? command.utf8)
+        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed, isBinary: isBinary)
         if plan.count == 1 && flight.livenessTimeout != nil && !flight.leading.isEmpty { try wire.queueFlushRequest() }
     }
 
-    private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool) throws(WireError) {
+    private func queue(_ command: SQLQuery, isOwn: Bool, isUnnamed: Bool, isBinary: Bool) throws(WireError) {
         if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
-        let isBinary = textStatements.isEmpty || !textStatements.contains(command.utf8)
         guard !isUnnamed, cache.keeps(command.utf8) else {
             let text = command.text
             if !isOwn { try note(StatementTraits(of: text)) }
@@ -263,13 +274,10 @@ final class PhysicalConnection: @unchecked Sendable {
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
-    /// What a user's statement will do to the session. COPY would go on with messages of its own, after which nothing in the
-    /// flight could be answered.
+    /// What a user's statement will do to the session.
     @inline(__always)
     private func note(_ traits: StatementTraits) throws(WireError) {
-        guard !traits.isCopyConversation else {
-            throw .refused("COPY from STDIN or to STDOUT goes through copyIn and copyOut")
-        }
+        if let refusal = traits.refusal { throw .refused(refusal) }
         leftovers.formUnion(traits.leaves)
     }
 
@@ -300,7 +308,12 @@ final class PhysicalConnection: @unchecked Sendable {
                 if let rows = flight.rows { entry.rowCount = max(rows.count, result.rowCount) }
                 // DEALLOCATE ALL, DISCARD: what was prepared is gone, this statement included.
                 if entry.traits.leaves.contains(.preparedStatements) { cache.forgetAll() }
-                if entry.traits.altersTables { cache.renewAll() }
+                if entry.traits.altersTables {
+                    cache.renewAll()
+                    types.doubtComposites()
+                }
+            } else {
+                describe(result)
             }
             hasCompletedAny = true
             reader.outcome.take(result, at: reader.index, of: flight, entry?.text ?? planned.text)
@@ -309,7 +322,10 @@ final class PhysicalConnection: @unchecked Sendable {
             let text = entry?.text ?? planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
-            if error.lacksBinaryForm && !flight.isUnnamed { textStatements.insert(text) }
+            if error.lacksBinaryForm && (!flight.isUnnamed || flight.cursor != nil) {
+                textStatements.insert(flight.cursor ?? text)
+                entry?.columns = nil
+            }
         case .skipped: break
         case .partial: throw surprise("a row that nobody asked to stream")
         case .sync: throw surprise("an early end of the flight")
@@ -317,15 +333,6 @@ final class PhysicalConnection: @unchecked Sendable {
         }
         reader.index += 1
         return false
-    }
-
-    /// A statement that was not dropped, for a cancel request that came early, or for one before it, is dropped another time.
-    private func noteDropped(_ name: String, _ reply: Reply) {
-        switch reply {
-        case .refused(let error): if !error.isVanishedStatement { cache.discard(name) }
-        case .skipped: cache.discard(name)
-        case .complete, .partial, .sync, .unexpected: break
-        }
     }
 
     private func acceptPrepared(_ reply: Reply) throws(WireError) -> Bool {
@@ -345,9 +352,20 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The columns of a prepared statement never change, so they are read once.
     private func describe(_ result: WireResult, _ entry: StatementCache.Entry) {
         guard result.columnCount > 0 else { return }
-        let columns = entry.columns ?? RowColumns(of: result)
+        let columns = entry.columns ?? RowColumns(of: result, knowing: types)
         entry.columns = columns
         result.attach(columns)
+        if columns.isForeign { hasForeignTypes = true }
+    }
+
+    /// Of an unnamed statement, only what decoding could not find out by itself.
+    private func describe(_ result: WireResult) {
+        for column in 0..<result.columnCount {
+            let type = SQLType(rawValue: result.columnOID(column))
+            guard type.isOfDatabase || type.namesItsParts else { continue }
+            hasForeignTypes = true
+            return result.attach(RowColumns(of: result, knowing: types))
+        }
     }
 
     /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.
@@ -364,10 +382,5 @@ final class PhysicalConnection: @unchecked Sendable {
         let news = staleTexts.after(knownStaleTexts)
         for text in news.texts { cache.forget(text) }
         knownStaleTexts = news.count
-    }
-
-    private func surprise(_ what: String) -> WireError {
-        wire.closeAfterSurprise()
-        return .lost("the server answered out of turn: \(what)", nil)
     }
 }

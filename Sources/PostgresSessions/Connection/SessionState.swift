@@ -50,16 +50,32 @@ struct StatementTraits {
     let leaves: SessionState
     /// Whether the columns of others that are prepared may be out of date after it.
     let altersTables: Bool
-    /// It would begin a conversation that a flight cannot have.
-    let isCopyConversation: Bool
+    /// Why it cannot be said, if it cannot.
+    let refusal: String?
 
     init(of text: String) {
         let text = text.lowercased()
         var words = LeadingWords(text)
         let first = words.next()
         altersTables = first == "alter"
-        isCopyConversation = first == "copy" && (text.contains("stdin") || text.contains("stdout"))
+        if first == "copy" && (text.contains("stdin") || text.contains("stdout")) {
+            // A conversation that a flight cannot have.
+            refusal = "COPY from STDIN or to STDOUT goes through copyIn and copyOut"
+        } else {
+            refusal = Self.changesEncoding(text, first, words) ? Self.encodingStays : nil
+        }
         leaves = SessionState(leftBy: text, first, &words)
+    }
+
+    static let encodingStays = "client_encoding stays UTF8: what goes to the server and comes from it is Swift's text"
+
+    /// All text of the connection would be misread.
+    private static func changesEncoding(_ text: String, _ first: String, _ words: LeadingWords) -> Bool {
+        var words = words
+        let second = first == "set" ? words.next() : ""
+        let isSet = first == "set" && (second == "names" || text.contains("client_encoding"))
+        let isMeant = isSet || text.contains("client_encoding") && (text.contains("set_config") || first == "update")
+        return isMeant && !["utf8", "utf-8", "unicode", "default"].contains { text.contains($0) }
     }
 }
 

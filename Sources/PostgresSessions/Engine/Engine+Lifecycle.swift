@@ -34,8 +34,12 @@ extension Engine: Service {
         pool.apply(.resized(size: max(size, 1), maxOverflow: maxOverflow.limit.map { max($0, 0) }))
     }
 
-    /// Every open connection is replaced: idle ones now, lent ones at their return.
-    public func invalidate() { pool.apply(.invalidated) }
+    /// Every open connection is replaced: idle ones now, lent ones at their return. What was learned of the database's types is
+    /// asked for again, for the server may be another one.
+    public func invalidate() {
+        pool.connector.types.doubtAll()
+        pool.apply(.invalidated)
+    }
 
     /// Refuses new work, lets what runs go on for `grace`, then cancels it, and closes every connection. Idempotent.
     public func shutdown(grace: Duration = .seconds(10)) async { await pool.shutdown(grace: grace) }

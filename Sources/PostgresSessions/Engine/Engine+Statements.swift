@@ -14,7 +14,7 @@ extension Engine {
         CommandResult(try await run(query, Origin(file: file, line: line)))
     }
 
-    func run(_ query: SQLQuery, _ origin: Origin, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, _ origin: Origin, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         try query.validated()
         var deadline: PoolInstant?
         var replays = ReplayBudget()
@@ -76,13 +76,13 @@ extension Engine {
     private var isReadOnly: Bool { configuration.session.accessMode == .readOnly }
 
     @inline(__always)
-    private func autocommitFlight(_ query: SQLQuery, _ rows: (any RowSink)?, _ lease: Lease) -> Flight {
+    private func autocommitFlight(_ query: SQLQuery, _ rows: (any TypedRowSink)?, _ lease: Lease) -> Flight {
         let liveness = livenessTimeout(lease, Self.longLivenessTimeout)
         if isPlain { return Flight(statement: query, livenessTimeout: liveness, rows: rows) }
         return limitedFlight(query, rows, liveness)
     }
 
-    private func limitedFlight(_ query: SQLQuery, _ rows: (any RowSink)?, _ liveness: Duration?) -> Flight {
+    private func limitedFlight(_ query: SQLQuery, _ rows: (any TypedRowSink)?, _ liveness: Duration?) -> Flight {
         let liveness = liveness.map { isReadOnly ? min($0, Self.livenessTimeout) : $0 }
         let options = configuration.session
         let limits = FlightLimits(soft: options.clientDeadline)
@@ -124,6 +124,7 @@ extension Engine {
     func note(_ error: ServerError, on lease: Lease, mayWrite: Bool) {
         let isDemoted = error.sqlState == .readOnlySqlTransaction && mayWrite
         guard configuration.observers.reduce(isDemoted, { $1.isDisconnect(error, verdict: $0) }) else { return }
+        if isDemoted { pool.connector.types.doubtAll() }
         pool.apply(
             isDemoted ? .invalidatedBy(lease.id.connection) : .connectionInvalidated(lease.id.connection))
     }
@@ -161,7 +162,7 @@ enum StatementRunner: Sendable {
     case connection(ConnectionCore)
 
     @inline(__always)
-    func run(_ query: SQLQuery, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         switch self {
         case .engine(let engine, let origin): try await engine.run(query, origin, into: rows)
         case .session(let core, let scope): try await core.run(query, in: scope, into: rows)

@@ -12,8 +12,14 @@ public struct DecodingFailure: Error, Sendable {
     public let row: Int?
     /// What is wrong, in words.
     public let reason: String
+    /// The database's own name for the type, where it is not built in.
+    private let sqlTypeName: String?
 
-    package init(column: String? = nil, sqlType: SQLType? = nil, type: String, row: Int? = nil, reason: String) {
+    package init(
+        column: String? = nil, sqlType: SQLType? = nil, sqlTypeName: String? = nil, type: String, row: Int? = nil,
+        reason: String
+    ) {
+        self.sqlTypeName = sqlTypeName
         self.column = column
         self.sqlType = sqlType
         self.type = type
@@ -26,7 +32,7 @@ extension DecodingFailure: CustomStringConvertible {
     public var description: String {
         var text = ""
         if let column { text += "column \"\(column)\"" }
-        if let sqlType { text += " (\(sqlType))" }
+        if let sqlType { text += " (\(sqlTypeName ?? sqlType.description))" }
         if let row { text += column == nil ? "row \(row)" : " of row \(row)" }
         return text + (text.isEmpty ? "as " : " as ") + "\(type): \(reason)"
     }

@@ -40,7 +40,9 @@ public struct ServerError: Error, Sendable {
     ) {
         var optional: [Field: String] = [:]
         optional[.detail] = detail
-        optional[.hint] = hint
+        optional[.hint] =
+            Self.mixesRanges(sqlState, message)
+            ? [hint, Self.rangeHint].compactMap(\.self).joined(separator: " ") : hint
         optional[.constraint] = constraint
         optional[.table] = table
         optional[.column] = column
@@ -56,6 +58,19 @@ public struct ServerError: Error, Sendable {
 
     private static let poolerHint =
         "through a pooler in transaction mode, prepared statements do not last: configure statementCacheSize: 0"
+
+    private static let rangeHint = """
+        Bind SQLRange or SQLMultirange of Int32 for int4, of Int for int8, of Decimal for num, of SQLDate for date, of SQLTimestamp \
+        for ts, and of Date for tstz.
+        """
+
+    /// A range of one type where one of another is wanted: the server converts none of them.
+    private static func mixesRanges(_ state: SQLState, _ message: String) -> Bool {
+        guard state == .datatypeMismatch || state == .undefinedFunction, message.contains("range") else { return false }
+        return ["int4", "int8", "num", "date", "ts", "tstz"].count {
+            message.contains($0 + "range") || message.contains($0 + "multirange")
+        } > 1
+    }
 
     /// What kind of error this is, `.uniqueViolation`.
     public var sqlState: SQLState { report.sqlState }

@@ -15,6 +15,7 @@ struct Connector: Sendable {
     let logger: Logger
     private let firstConnect = FirstConnect()
     private let staleTexts = StaleTexts()
+    let types = TypeCatalogs()
 
     init(_ configuration: Engine.Configuration) throws(EngineError) {
         do throws(WireConnectFailure) {
@@ -51,8 +52,9 @@ struct Connector: Sendable {
             let given = try await BoundedWait.run("the credentials", within: timeout, of: request, credentials)
             request.use(user: given.user, password: given.password)
         }
+        let wire = try await request.run()
         let connection = PhysicalConnection(
-            try await request.run(), statementCacheSize: statementCacheSize, staleTexts,
+            wire, statementCacheSize: statementCacheSize, staleTexts, types.catalog(of: wire.target),
             remembersStatement: remembersStatement)
         guard !observers.isEmpty || isSandbox else { return connection }
         // A hook that does not end keeps libpq's handle: its socket is ended, and the handle is freed when it lets go.

@@ -153,7 +153,8 @@ extension CopyOutRows {
     ) throws -> sending CopyOutRows<Element> {
         let columns = conversation.columns
         let binary = RowColumns(
-            names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true })
+            names: columns.names, types: columns.types, isBinary: columns.names.map { _ in true },
+            knowing: columns.catalog)
         do throws(EngineError) {
             return CopyOutRows(conversation: conversation, decoder: try decoding.makeDecoder(for: binary))
         } catch {

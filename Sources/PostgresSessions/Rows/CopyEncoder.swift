@@ -210,20 +210,23 @@ enum CopyFit {
 
     private static func converts(_ source: UInt32, _ target: UInt32) -> Bool {
         let floats: [UInt32] = [700, 701]
-        let moments: [UInt32] = [1114, 1184]
         return (integerWidth[source] != nil && integerWidth[target] != nil)
             || (floats.contains(source) && floats.contains(target))
-            || (moments.contains(source) && moments.contains(target))
+            || (source == 1184 && target == 1114)  // as UTC shows it; the other way, the session's zone counts
     }
 
     private static func reads(_ source: UInt32, as target: UInt32) -> Bool {
         let numbers: [UInt32] = [20, 21, 23, 26, 700, 701, 1700]
-        if source == 0 || source == target || isText(target) || target >= SQLCell.firstUserDefinedType { return true }
+        if source == 0 || source == target || isText(target) || SQLType(rawValue: target).isOfDatabase { return true }
         if numbers.contains(source) { return numbers.contains(target) }
         switch source {
         case 1184, 1114: return [1184, 1114].contains(target)
         case 1082: return [1184, 1114].contains(target)  // a date is midnight
         case 3802, 114: return [3802, 114].contains(target)
+        case 3926, 3904, 3906: return [3926, 3904, 3906].contains(target)  // ranges of whole numbers, and of any
+        case 4536, 4451, 4532: return [4536, 4451, 4532].contains(target)
+        case 3910, 3908: return [3910, 3908].contains(target)  // ranges of moments
+        case 4534, 4533: return [4534, 4533].contains(target)
         case 1560, 1562: return [1560, 1562].contains(target)
         case 869, 650: return [869, 650].contains(target)
         default: return false

@@ -45,8 +45,8 @@ public struct ResultRow: Sendable {
                     if let null = T.sqlNull { return null }
                     throw SQLValueError("the value is NULL, and \(T.self) is not optional")
                 }
-                return try T(
-                    sqlCell: SQLCell(bytes: bytes, type: names.types[column], isBinary: names.isBinary[column]))
+                let (type, form) = names.kind(of: column)
+                return try T(sqlCell: SQLCell(bytes: bytes, type: type, form: form))
             } catch {
                 throw EngineError.decoding(failure(error, column, type))
             }
@@ -60,7 +60,8 @@ public struct ResultRow: Sendable {
 
     private func failure<T>(_ error: any Error, _ column: Int, _ type: T.Type) -> DecodingFailure {
         DecodingFailure(
-            column: names.names[column], sqlType: names.types[column], type: "\(T.self)", row: row,
+            column: names.names[column], sqlType: names.types[column], sqlTypeName: names.typeName(of: column),
+            type: "\(T.self)", row: row,
             reason: (error as? SQLValueError)?.reason ?? "its initializer threw \(Swift.type(of: error))")
     }
 }

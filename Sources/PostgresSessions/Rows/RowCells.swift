@@ -52,7 +52,7 @@ struct CellReader {
 
     private struct Kind {
         let type: SQLType
-        let isBinary: Bool
+        let form: SQLCellForm
     }
 
     private struct State {
@@ -70,7 +70,8 @@ struct CellReader {
         cells.initialize(repeating: Self.null, count: columns.count)
         kinds = .allocate(capacity: columns.count)
         for column in 0..<columns.count {
-            (kinds + column).initialize(to: Kind(type: columns.types[column], isBinary: columns.isBinary[column]))
+            let (type, form) = columns.kind(of: column)
+            (kinds + column).initialize(to: Kind(type: type, form: form))
         }
         state = .allocate(capacity: 1)
         state.initialize(to: State(columns: .passUnretained(columns)))
@@ -111,7 +112,7 @@ struct CellReader {
         state.pointee.current = column
         let bytes = cells[column]
         if bytes.baseAddress == nil { return nil }
-        return SQLCell(bytes: bytes, type: kinds[column].type, isBinary: kinds[column].isBinary)
+        return SQLCell(bytes: bytes, type: kinds[column].type, form: kinds[column].form)
     }
 
     @inline(never)
@@ -160,6 +161,7 @@ struct CellReader {
         let isInColumn = current >= 0 && current < columns.count
         return DecodingFailure(
             column: isInColumn ? columns.names[current] : nil, sqlType: isInColumn ? columns.types[current] : nil,
-            type: "\(V.self)", row: state.pointee.row, reason: reason)
+            sqlTypeName: isInColumn ? columns.typeName(of: current) : nil, type: "\(V.self)", row: state.pointee.row,
+            reason: reason)
     }
 }

@@ -3,7 +3,7 @@ internal import PostgresWire
 /// Decodes a statement's rows as they come.
 ///
 /// For one statement of one task.
-final class RowCollector<T>: RowSink, @unchecked Sendable {
+final class RowCollector<T>: TypedRowSink, @unchecked Sendable {
     // Proof: the task that has made it waits for its statement while rows are taken, by itself.
     private let decoding: RowDecoding<T>
     @exclusivity(unchecked) private var decoder: RowDecoder<T>?
@@ -18,6 +18,8 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     @exclusivity(unchecked) private var batch = UnsafeMutableBufferPointer<T>(start: nil, count: 0)
     @exclusivity(unchecked) private var batched = 0
     @exclusivity(unchecked) private var rows: [T] = []
+    @exclusivity(unchecked) private var types: TypeCatalog?
+    @exclusivity(unchecked) private(set) var kept: KeptRows?
 
     init(_ decoding: RowDecoding<T>) { self.decoding = decoding }
 
@@ -26,7 +28,9 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
         batch.deallocate()
     }
 
-    func begin(expecting expected: Int) {
+    func begin(expecting expected: Int, knowing types: TypeCatalog) {
+        self.types = types
+        kept = nil
         batch.prefix(batched).deinitialize()
         (count, batched, failure, current, decoder, isIncomplete) = (0, 0, nil, nil, nil, false)
         rows = []
@@ -36,6 +40,7 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
     func take(_ rows: WireResult) {
         guard failure == nil else { return }
         if current == nil { makeDecoder(for: rows) }
+        if kept != nil { return keep(rows) }
         current?._withUnsafeGuaranteedRef { decoder in
             decoder.rowsBefore = count
             for row in 0..<rows.rowCount {
@@ -54,13 +59,25 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
 
     @inline(never)
     private func makeDecoder(for rows: WireResult) {
+        guard kept == nil else { return }
+        let columns = RowColumns(of: rows, knowing: types)
+        guard columns.isKnown else {
+            kept = KeptRows(columns)
+            return
+        }
         do throws(EngineError) {
-            let decoder = try decoding.decoder(for: rows)
+            let decoder = try decoding.makeDecoder(for: columns)
             self.decoder = decoder
             current = .passUnretained(decoder)
         } catch {
             failure = error
         }
+    }
+
+    @inline(never)
+    private func keep(_ rows: WireResult) {
+        for row in 0..<rows.rowCount { kept?.append(rows, row: row) }
+        count += rows.rowCount
     }
 
     func drop(_ rows: WireResult) { isIncomplete = true }
@@ -98,6 +115,7 @@ final class RowCollector<T>: RowSink, @unchecked Sendable {
         }
         if let failure { throw failure }
         guard count > 0 else { return try decoding.rows(of: result) }
+        if let kept { return try decoding.rows(of: kept) }
         handOver()
         var taken: [T] = []
         swap(&taken, &rows)

@@ -5,20 +5,47 @@ package final class RowColumns: Sendable {
     package let names: [String]
     package let types: [SQLType]
     package let isBinary: [Bool]
+    /// What is known of the types that are the database's own.
+    let catalog: TypeCatalog?
+    /// Those among the columns' types.
+    let foreignTypes: [SQLType]
+    /// Whether a column's values name types of their own.
+    let namesItsParts: Bool
 
-    package init(names: [String], types: [SQLType], isBinary: [Bool]) {
+    package init(names: [String], types: [SQLType], isBinary: [Bool], knowing catalog: TypeCatalog? = nil) {
         precondition(names.count == types.count && names.count == isBinary.count)
         self.names = names
         self.types = types
         self.isBinary = isBinary
+        self.catalog = catalog
+        foreignTypes = types.filter(\.isOfDatabase)
+        namesItsParts = types.contains(where: \.namesItsParts)
     }
 
-    package convenience init(of result: WireResult) {
+    /// Whether decoding takes more than the columns' types.
+    var isForeign: Bool { namesItsParts || !foreignTypes.isEmpty }
+
+    /// Whether everything that it takes is known.
+    var isKnown: Bool { !namesItsParts && (foreignTypes.isEmpty || catalog?.knows(foreignTypes) == true) }
+
+    /// How a column's cells are to be read. Valid as long as this object lives.
+    func kind(of column: Int) -> (type: SQLType, form: SQLCellForm) {
+        let type = types[column]
+        return (
+            type.isOfDatabase ? catalog?.canonical(type) ?? type : type,
+            SQLCellForm(isBinary: isBinary[column], catalog)
+        )
+    }
+
+    /// A column's type in words.
+    func typeName(of column: Int) -> String { catalog?.name(of: types[column]) ?? types[column].description }
+
+    package convenience init(of result: WireResult, knowing catalog: TypeCatalog? = nil) {
         let columns = 0..<result.columnCount
         self.init(
             names: columns.map { result.columnName($0) },
             types: columns.map { SQLType(rawValue: result.columnOID($0)) },
-            isBinary: columns.map { result.columnIsBinary($0) })
+            isBinary: columns.map { result.columnIsBinary($0) }, knowing: catalog)
     }
 
     package var count: Int { names.count }

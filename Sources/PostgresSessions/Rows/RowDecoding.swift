@@ -38,13 +38,19 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
 
     /// One row of a result. A single value needs no decoder; unless it does not fit, and only a decoder can say why.
     func value(of result: WireResult, row: Int) throws(EngineError) -> T {
-        if case .scalar(let read) = kind, result.columnCount == 1 {
+        if case .scalar(let read) = kind, result.columnCount == 1, result.columnOID(0) < 2000 || !isForeign(result) {
             let cell = result.cell(row: row, column: 0).map {
                 SQLCell(bytes: $0, type: SQLType(rawValue: result.columnOID(0)), isBinary: result.columnIsBinary(0))
             }
             do { return try read(cell) } catch {}
         }
         return try decoder(for: result).decode(result, row: row)
+    }
+
+    @inline(never)
+    private func isForeign(_ result: WireResult) -> Bool {
+        let type = SQLType(rawValue: result.columnOID(0))
+        return type.isOfDatabase || type.namesItsParts
     }
 
     /// As above, for the columns of `result` and of every later result of the same statement.
@@ -54,7 +60,7 @@ package struct RowDecoding<T>: @unchecked Sendable {  // the closure captures ty
 
     /// Every row of a complete result.
     package func decodeAll(_ result: WireResult) throws(EngineError) -> [T] {
-        try makeDecoder(for: result).decodeAll(result)
+        try decoder(for: result).decodeAll(result)
     }
 }
 

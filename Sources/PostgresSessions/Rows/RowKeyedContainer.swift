@@ -70,7 +70,7 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
         let cells = try cells()
         let column = find(key)
-        if try column < 0 || cells.cell(column) == nil { return nil }
+        guard column >= 0, let cell = try cells.cell(column), !cell.isJSON || !cell.isJSONNull else { return nil }
         return try readAny(type, at: column)
     }
 

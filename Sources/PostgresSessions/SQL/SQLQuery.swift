@@ -114,6 +114,14 @@ extension SQLQuery {
         text.append(contentsOf: String(number).utf8)
     }
 
+    /// The same text, so that something may stand behind it: where it may end in a comment, on a line of its own.
+    var closed: SQLQuery {
+        guard utf8.indices.dropLast().contains(where: { utf8[$0] == 0x2D && utf8[$0 + 1] == 0x2D }) else { return self }
+        var closed = self
+        closed.append(raw: "\n")
+        return closed
+    }
+
     mutating func append(raw more: String) {
         guard !more.isEmpty else { return }
         let isDone: Void? = more.utf8.withContiguousStorageIfAvailable { utf8.append(contentsOf: $0) }

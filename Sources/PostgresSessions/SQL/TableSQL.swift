@@ -18,9 +18,9 @@ package struct TableSQL<T: Table>: Sendable {
     // MARK: - Building
 
     /// Only rows for which this holds too.
-    package mutating func filter(_ condition: SQLQuery) { conditions.append(condition) }
+    package mutating func filter(_ condition: SQLQuery) { conditions.append(condition.closed) }
     /// Order by this, after what was ordered by before.
-    package mutating func order(by ordering: SQLQuery) { orderings.append(ordering) }
+    package mutating func order(by ordering: SQLQuery) { orderings.append(ordering.closed) }
     package mutating func limit(_ count: Int?) { limit = count }
     package mutating func offset(_ count: Int?) { offset = count }
     package mutating func lock(_ lock: Lock?) { self.lock = lock }

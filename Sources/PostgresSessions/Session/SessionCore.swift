@@ -136,7 +136,7 @@ final class SessionCore: @unchecked Sendable {
     // MARK: Statements
 
     /// One statement: begins the transaction if there is none, and rides with whatever is pending.
-    func run(_ query: SQLQuery, in scope: Int?, into rows: (any RowSink)? = nil) async throws -> WireResult {
+    func run(_ query: SQLQuery, in scope: Int?, into rows: (any TypedRowSink)? = nil) async throws -> WireResult {
         try query.validated()
         try claim(scope)
         defer { unclaim() }

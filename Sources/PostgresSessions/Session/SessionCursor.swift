@@ -16,6 +16,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     private var isOpen = true
     private var isExhausted = false
     private var chunk = 128
+    private let text: [UInt8]
 
     /// One name suffices: a session has one stream at a time, and closes it before the next.
     private static let declaration = "DECLARE session_stream NO SCROLL CURSOR FOR "
@@ -30,8 +31,9 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     /// How soon the server must answer the savepoint ahead of what is asked for in advance.
     private static let livenessTimeout = Duration.seconds(5)
 
-    private init(_ core: SessionCore, closesSession: Bool) {
+    private init(_ core: SessionCore, _ text: [UInt8], closesSession: Bool) {
         self.core = core
+        self.text = text
         self.closesSession = closesSession
     }
 
@@ -41,10 +43,10 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
         try query.validated()
         guard query.canBeACursor else { return WholeResult(try await core.run(query, in: scope)) }
         try core.claim(scope)
-        let cursor = SessionCursor(core, closesSession: closesSession)
+        let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
+        let cursor = SessionCursor(core, declare.utf8, closesSession: closesSession)
         do {
-            let declare: SQLQuery = "\(unsafeRaw: declaration)\(query)"
-            var flight = Flight(statement: declare, further: [cursor.fetch], isUnnamed: true)
+            var flight = Flight(statement: declare, further: [cursor.fetch], isUnnamed: true, cursor: cursor.text)
             let outcome = try await core.say(&flight, thenCommit: false)
             cursor.fetched = outcome.further.first
             cursor.hold = core.hands.hold()
@@ -84,7 +86,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     private func askInAdvance() async throws {
         let flight = Flight(
             leading: [Self.savepoint], statement: fetch, further: [Self.release], limits: core.statementLimits,
-            isOwn: true, isUnnamed: true, livenessTimeout: Self.livenessTimeout)
+            isOwn: true, isUnnamed: true, cursor: text, livenessTimeout: Self.livenessTimeout)
         try await attempt { connection throws(WireError) in
             try await connection.launch(flight, remedy: Self.remedy)
         }
@@ -111,7 +113,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     /// The chunk that is under way, or one that is asked for now.
     private func land() async throws -> WireResult? {
         try Task.checkCancellation()
-        let flight = Flight(statement: fetch, limits: core.statementLimits, isOwn: true, isUnnamed: true)
+        let flight = Flight(statement: fetch, limits: core.statementLimits, isOwn: true, isUnnamed: true, cursor: text)
         var outcome = try await attempt { connection throws(WireError) in
             if let outcome = try await connection.land() { return outcome }
             return try await connection.fly(flight)

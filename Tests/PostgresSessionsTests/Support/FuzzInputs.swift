@@ -14,7 +14,7 @@ struct FuzzInputs {
         var target: any SQLDecodable.Type
 
         func cell(_ bytes: UnsafeRawBufferPointer) -> SQLCell {
-            SQLCell(bytes: bytes, type: type, isBinary: isBinary)
+            Invented.cell(bytes, type, isBinary: isBinary)
         }
     }
 
@@ -176,7 +176,7 @@ extension FuzzInputs {
         return try seeds(.text, words) + seeds(.varchar, words.map { Substring($0) })
             + seeds(.text, ["a", "🇩🇪"] as [Character])
             + seeds(.bytea, [[0, 255], []] as [[UInt8]]) + seeds(.bytea, [Data([1, 2])]) + seeds(.uuid, [uuid])
-            + seeds(SQLType(rawValue: 70_000), [Mood.happy, .sad])
+            + seeds(Invented.mood, [Mood.happy, .sad])
             + seeds(.jsonb, [FuzzParts(a: 1, b: "x", c: [1], at: Date(timeIntervalSince1970: 0.5))])
             + [
                 seed(.json, Array(json.utf8), as: FuzzParts.self), seed(.json, Array("[1,null]".utf8), as: [Int?].self),
@@ -247,8 +247,12 @@ extension FuzzInputs {
         }
     }
 
+    private static func text<V: SQLDecodable>(_ type: SQLType, _ text: String, as target: V.Type) -> Seed {
+        seed(type, Array(text.utf8), isBinary: false, as: target)
+    }
+
     private static func containers() throws -> [Seed] {
-        let user = SQLType(rawValue: 70_001)
+        let user = Invented.parts
         let part = try composite([
             (.int8, big(Int64(5))), (.text, Array("b\"".utf8)), (.int8Array, encoded([1, 2])), (.timestamptz, nil),
         ])
@@ -262,13 +266,16 @@ extension FuzzInputs {
             big(Int32(2)) + Array("cat\0".utf8) + big(UInt16(1)) + big(UInt16(3)) + Array("it's\0".utf8) + [0, 0]
         return [
             seed(user, part, as: FuzzParts.self), seed(.record, part, as: FuzzParts.self),
-            seed(.record, composite([(user, part), (SQLType(rawValue: 70_002), parts)]), as: FuzzNest.self),
-            seed(SQLType(rawValue: 70_002), parts, as: [FuzzParts].self), seed(user, hstore, as: SQLHStore.self),
+            seed(.record, composite([(user, part), (Invented.partsArray, parts)]), as: FuzzNest.self),
+            seed(Invented.partsArray, parts, as: [FuzzParts].self), seed(Invented.hstore, hstore, as: SQLHStore.self),
             seed(SQLType(rawValue: 22), vector, as: String.self), seed(SQLType(rawValue: 22), vector, as: [Int].self),
             seed(SQLType(rawValue: 27), big(UInt32(1)) + big(UInt16(2)), as: String.self),
             seed(SQLType(rawValue: 30), try encoded([UInt32(1), 2]), as: String.self),
             seed(SQLType(rawValue: 24), big(UInt32(1)), as: String.self), seed(.regclass, big(UInt32(1)), as: Int.self),
             seed(SQLType(rawValue: 3220), big(UInt64(1) << 40), as: String.self),
+            seed(
+                SQLType(rawValue: 3615),
+                big(Int32(4)) + [2, 4] + big(UInt16(2)) + [1, 0, 0, 97, 0, 2, 1, 1, 8, 1, 39, 0], as: String.self),
             seed(SQLType(rawValue: 3614), lexemes, as: String.self),
             seed(
                 SQLType(rawValue: 5038), big(Int32(1)) + big(Int64(1)) + big(Int64(3)) + big(Int64(2)), as: String.self),
@@ -277,6 +284,18 @@ extension FuzzInputs {
             seed(SQLType(rawValue: 2278), [], as: String.self),
             seed(SQLType(rawValue: 1010), try encoded([UInt32(1), 2]), as: String.self),
             seed(.textArray, Array(#"[0:1]={{"a\"",NULL},{b\ ,"NULL"}}"#.utf8), isBinary: false, as: [[String?]].self),
+            text(Invented.parts, #"(5,"b ""c""","{1,2}","2026-11-22 20:00:00+02")"#, as: FuzzParts.self),
+            text(Invented.partsArray, #"{"(5,\"b\"\"\",\"{1,2}\",)",NULL}"#, as: [FuzzParts?].self),
+            text(Invented.nest, #"("(5,b,,)","{""(5,b,,)""}")"#, as: FuzzNest.self),
+            text(.record, "(1,b,,)", as: FuzzParts.self),
+            text(Invented.hstore, #""a"=>"b\"\\", "c"=>NULL"#, as: SQLHStore.self),
+            text(Invented.span, "[1,5)", as: SQLRange<Int>.self),
+            text(Invented.spans, "{[1,5),[7,)}", as: SQLMultirange<Int>.self),
+            text(.interval, "@ 1 year -2 mons 4 hours 5 mins 6.5 secs ago", as: SQLInterval.self),
+            text(.interval, "P1Y-2M3DT4H5M6.5S", as: SQLInterval.self),
+            text(.interval, "-3 4:05:06", as: SQLInterval.self),
+            text(.money, "-$1,234.56", as: SQLMoney.self), text(.bytea, #"a\\\000"#, as: Data.self),
+            text(SQLType(rawValue: 22), "1 2 3", as: [Int].self),
             seed(.boxArray, Array("{(1,2),(0,0);(3,4),(0,0)}".utf8), isBinary: false, as: [String].self),
             seed(.int8Array, Array("{{{1},{2}},{{3},{4}}}".utf8), isBinary: false, as: [[[Int]]].self),
         ]

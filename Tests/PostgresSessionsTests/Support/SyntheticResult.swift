@@ -33,6 +33,7 @@ struct SyntheticResult {
             }
         }
         wire = WireResult(result)
+        wire.attach(RowColumns(of: wire, knowing: Invented.catalog))
     }
 
     /// One column of one type, one row per cell.
@@ -44,9 +45,44 @@ struct SyntheticResult {
 /// The binary form of an integer.
 func big<I: FixedWidthInteger>(_ value: I) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
 
+/// The types of a database that no server has.
+enum Invented {
+    static let mood = SQLType(rawValue: 70_000)
+    static let moods = SQLType(rawValue: 70_001)
+    static let parts = SQLType(rawValue: 70_002)
+    static let partsArray = SQLType(rawValue: 70_003)
+    static let hstore = SQLType(rawValue: 70_004)
+    static let address = SQLType(rawValue: 70_005)
+    /// A domain over one over int4.
+    static let positive = SQLType(rawValue: 70_006)
+    static let count = SQLType(rawValue: 70_007)
+    static let span = SQLType(rawValue: 70_008)
+    static let spans = SQLType(rawValue: 70_009)
+    static let opaque = SQLType(rawValue: 70_010)
+    static let cube = SQLType(rawValue: 70_011)
+    static let path = SQLType(rawValue: 70_012)
+    static let nest = SQLType(rawValue: 70_013)
+    static let unknown = SQLType(rawValue: 70_099)
+
+    static let catalog = TypeCatalog([
+        mood: .init("mood", .alias(.text)), moods: .init("mood[]", .array(of: mood, delimiter: 44)),
+        parts: .init("parts", .composite([.int8, .text, .int8Array, .timestamptz])),
+        partsArray: .init("parts[]", .array(of: parts, delimiter: 44)), hstore: .init("hstore", .hstore),
+        address: .init("address", .composite([.text, positive, .text])), positive: .init("positive", .alias(count)),
+        count: .init("count", .alias(.int4)), span: .init("span", .range(of: positive)),
+        spans: .init("spans", .multirange(of: span)), opaque: .init("shop.opaque", .opaque),
+        cube: .init("cube", .cube), path: .init("ltree", .versionedText),
+        nest: .init("nest", .composite([parts, partsArray])),
+    ])
+
+    static func cell(_ bytes: UnsafeRawBufferPointer, _ type: SQLType, isBinary: Bool = true) -> SQLCell {
+        SQLCell(bytes: bytes, type: catalog.canonical(type), form: SQLCellForm(isBinary: isBinary, catalog))
+    }
+}
+
 /// Decodes bytes that are said to be of a type.
 func decode<V: SQLDecodable>(_ type: V.Type, _ sqlType: SQLType, _ bytes: [UInt8], isBinary: Bool = true) throws -> V {
-    try bytes.withUnsafeBytes { try V(sqlCell: SQLCell(bytes: $0, type: sqlType, isBinary: isBinary)) }
+    try bytes.withUnsafeBytes { try V(sqlCell: Invented.cell($0, sqlType, isBinary: isBinary)) }
 }
 
 /// Decodes text, as an unknown literal of a statement arrives.

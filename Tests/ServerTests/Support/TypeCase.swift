@@ -7,12 +7,19 @@ import Testing
 struct TypeCase: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let check: @Sendable (Session) async throws -> Void
+    /// The same values, where the server sends text; on an engine of one connection.
+    let checkText: @Sendable (Engine) async throws -> Void
 
     /// `text` is false where the server prints digits, or a currency, that no client can know.
     init<V: SQLEncodable & SQLDecodable & Equatable>(
         _ type: String, text: Bool = true, arrays: Bool = true, _ values: @autoclosure @escaping @Sendable () -> [V]
     ) {
         testDescription = "\(type) as \(V.self)"
+        checkText = { engine in
+            let values = values()
+            for value in values { try await TextTrip(engine: engine).take(value, type) }
+            if arrays { try await TextTrip(engine: engine).take(values.map { $0 } + [nil], type + "[]") }
+        }
         check = { session in
             let trip = RoundTrip(session: session, type: type, comparesText: text)
             let values = values()
@@ -65,6 +72,22 @@ private struct RoundTrip {
         }
         #expect(back == rows.map(\.1), "\(type)")
         try await session.execute("DROP TABLE trip")
+    }
+}
+
+/// A column without a binary form makes the server send all of them as text, once it has been found out.
+private struct TextTrip {
+    var engine: Engine
+
+    func take<V: SQLEncodable & SQLDecodable & Equatable>(_ value: V, _ type: String) async throws {
+        let bound: SQLQuery = "(SELECT \(value)::\(unsafeRaw: type) AS v) AS bound"
+        let (fromText, shown, _) = try await engine.query(
+            "SELECT v, v, 'postgres=r/postgres'::aclitem FROM \(bound)", as: (V, Printed, String).self
+        ).one()
+        let (fromBinary, expected) = try await engine.query("SELECT v, v FROM \(bound)", as: (V, Printed).self).one()
+        #expect(fromText == fromBinary, "\(type)")
+        // Of money, which has no text but the server's, the binary form has none.
+        if let expected = expected.text { #expect(shown.text == expected, "\(type)") }
     }
 }
 
