@@ -38,6 +38,24 @@ private func bounded<R>(_ location: SourceLocation = #_sourceLocation, _ body: (
         return try await bounded { await task.value }
     }
 
+    /// As after a firewall that has forgotten every connection that was idle.
+    @Test func `is left for the next one, also where all that were idle are frozen`() async throws {
+        let pool = PoolOptions(size: 4, maxOverflow: 1, prePing: .automatic(idleLongerThan: .zero))
+        try await withShop(pool) { shop in
+            try await fill(shop, 4)
+            let frozen = try await shop.backends().map { pid_t($0) }
+            for backend in frozen { try #require(kill(backend, SIGSTOP) == 0) }
+            defer { for backend in frozen { kill(backend, SIGCONT) } }
+            try await bounded {
+                try await shop.engine.withTransaction { session in
+                    _ = try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                }
+            }
+            #expect(try await shop.itemCount() == 1)
+            #expect(shop.engine.statistics.opened == 5)
+        }
+    }
+
     @Test func `does not keep a cancelled statement`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.warmUp()

@@ -37,6 +37,8 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) var copySavepoint = false
     /// A command of the last flight was completed: what came after it may have been executed too.
     @exclusivity(unchecked) private(set) var hasCompletedAny = false
+    /// It was idle for long, and then gave no sign of life.
+    @exclusivity(unchecked) private(set) var hasFallenSilent = false
     /// For the report of a leak, which another thread makes; nil where nobody wants one.
     let lastStatement: LastStatement?
 
@@ -94,6 +96,7 @@ final class PhysicalConnection: @unchecked Sendable {
         do throws(WireError) {
             return try await sendAndRead(flight)
         } catch .timedOut where !reader.hasAny && wire.whyInterrupted() == nil {
+            hasFallenSilent = true
             let doubt = flight.leading.isEmpty ? "; what was sent may have been executed, or may still be" : ""
             throw .lost("no sign of life from \(wire.target) within \(flight.livenessTimeout ?? .zero)\(doubt)", nil)
         }

@@ -190,8 +190,8 @@ protocol RowCursor: Sendable {
 
 /// How often work may be sent again because its connection turned out to be dead.
 ///
-/// Connections that went idle may all be dead at once (a restart), and each costs one replay, so those are bounded only by
-/// the pool's size. A connection that was good a moment ago and ended without a word may have been killed by the work itself.
+/// Connections that went idle may all be dead at once (a restart, a firewall that forgot them), and each costs one replay, so those
+/// are bounded only by the pool's size. A connection that was good a moment ago and ended without a word may have been killed by the work itself.
 struct ReplayBudget {
     private var silent = 2
     private var announced = 64
@@ -199,6 +199,10 @@ struct ReplayBudget {
 
     mutating func take(after error: WireError, _ lease: Lease) -> Bool {
         if case .lost(_, let fatal?) = error, fatal.isAdministrative {
+            announced -= 1
+            return announced >= 0
+        }
+        if lease.connection.hasFallenSilent {
             announced -= 1
             return announced >= 0
         }
