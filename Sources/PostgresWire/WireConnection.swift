@@ -28,7 +28,9 @@ package final class WireConnection: @unchecked Sendable {
     /// Host and port as configured, with the address where a name was resolved.
     package let target: String
     /// A message has made libpq's buffers so large that they are not worth keeping: libpq never makes them smaller.
-    @exclusivity(unchecked) package internal(set) var hasGrown = false
+    @exclusivity(unchecked) var hasGrown = false
+    /// As above, for another module, whose own reading would be checked for exclusive access.
+    package func isFull() -> Bool { hasGrown }
     /// Bytes queued since the output was last seen empty, or more.
     @exclusivity(unchecked) var unsentBytes = 0
     /// Bytes of a message, or of a flight; well below the time it takes to carry so much lies the time of a new connection.

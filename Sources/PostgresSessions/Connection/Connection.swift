@@ -39,7 +39,7 @@ final class ConnectionCore: @unchecked Sendable {
     /// While the connect hooks run.
     init(making connection: PhysicalConnection, _ options: SessionOptions) {
         let nobodys = LeaseID(connection: ConnectionID(slot: -1, serial: 0), number: 0)
-        lease = Lease(id: nobodys, connection: connection, idleSince: nil)
+        lease = Lease(id: nobodys, connection: connection, isDoubtful: false)
         (engine, optionsWhileMade) = (nil, SessionOptionsBox(options))
     }
 

@@ -90,24 +90,24 @@ struct FlightOutcome {
 
     mutating func takeLastFurther() -> WireResult? { own().further.popLast() }
 
-    /// Puts the result of the command at `index` where it belongs.
-    mutating func take(_ found: WireResult, at index: Int, of flight: Flight, _ text: @autoclosure () -> [UInt8]) {
+    /// Puts the result of the command at `index` where it belongs. Whether it may be of a text that ends a transaction; then
+    /// `noteEnd` is to be told.
+    mutating func take(_ found: WireResult, at index: Int, of flight: Flight) -> Bool {
         let position = index - flight.leading.count
-        if TransactionEnd.isConceivable(found), !flight.isOwn, (0...fed + flight.further.count).contains(position) {
-            noteEnd(TransactionEnd(found, of: text()))
-        }
+        let isUsers = !flight.isOwn && (0...fed + flight.further.count).contains(position)
         switch position {
-        case ..<0: return
+        case ..<0: return false
         case 0: result = found
         case ...fed: break
         case ...(fed + flight.further.count): own().further.append(found)
         default: own().trailing = found
         }
         if position <= fed { flight.feed?.accept(found) }
+        return isUsers && TransactionEnd.isConceivable(found)
     }
 
-    private mutating func noteEnd(_ end: TransactionEnd?) {
-        guard let end else { return }
+    mutating func noteEnd(_ found: WireResult, of text: [UInt8]) {
+        guard let end = TransactionEnd(found, of: text) else { return }
         let more = own()
         more.end = more.end ?? end
         more.hasCommitted = more.hasCommitted || end == .committed

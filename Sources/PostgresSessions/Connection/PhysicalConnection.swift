@@ -26,6 +26,8 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Statements whose columns have a type without a binary form: their results come as text.
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
+    /// Beyond so many they are found out again.
+    private static let mostTextStatements = 256
 
     /// What borrowers may have left in the session since it was last clean.
     @exclusivity(unchecked) var leftovers: SessionState = []
@@ -319,13 +321,16 @@ final class PhysicalConnection: @unchecked Sendable {
                 describe(result)
             }
             hasCompletedAny = true
-            reader.outcome.take(result, at: reader.index, of: flight, entry?.text ?? planned.text)
+            if reader.outcome.take(result, at: reader.index, of: flight) {
+                reader.outcome.noteEnd(result, of: entry?.text ?? planned.text)
+            }
             reader.outcome.completed += 1
         case .refused(let error):
             let text = entry?.text ?? planned.text
             reader.outcome.fail(error, text)
             if let entry { noteFailure(error, of: entry) }
             if error.lacksBinaryForm && (!flight.isUnnamed || flight.cursor != nil) {
+                if textStatements.count >= Self.mostTextStatements { textStatements = [] }
                 textStatements.insert(flight.cursor ?? text)
                 entry?.columns = nil
             }
@@ -354,9 +359,11 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// The columns of a prepared statement never change, so they are read once.
     private func describe(_ result: WireResult, _ entry: StatementCache.Entry) {
-        guard result.columnCount > 0 else { return }
-        let columns = entry.columns ?? RowColumns(of: result, knowing: types)
-        entry.columns = columns
+        if entry.columns == nil {
+            guard result.columnCount > 0 else { return }
+            entry.columns = RowColumns(of: result, knowing: types)
+        }
+        guard let columns = entry.columns else { return }
         result.attach(columns)
         if columns.isForeign { hasForeignTypes = true }
     }

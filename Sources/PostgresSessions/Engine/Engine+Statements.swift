@@ -142,7 +142,7 @@ extension Engine {
 extension PhysicalConnection {
     /// Outside a transaction: whether anything else is to be cleaned.
     func outcomeWhenIdle(_ reset: PoolOptions.ResetOnReturn) -> LeaseOutcome {
-        if wire.hasGrown { return .spent }
+        if wire.isFull() { return .spent }
         return switch reset {
         case .discardAll: .needsReset
         case .rollback: leftovers.isEmpty ? .clean : .needsReset

@@ -19,8 +19,6 @@ public final class Engine: Sendable {
     let pool: ConnectionPool
     /// An autocommit statement goes out as it is: nothing before it, and no time limit.
     let isPlain: Bool
-    /// After so many nanoseconds at rest, a connection is not taken for alive.
-    private let doubtfulAfter: Int64
 
     /// An engine on any libpq connection string, with defaults for everything else. Opens nothing.
     ///
@@ -42,11 +40,6 @@ public final class Engine: Sendable {
         isPlain =
             !configuration.isSandbox && configuration.session.locals.isEmpty
             && configuration.session.statementTimeout == nil && configuration.session.accessMode != .readOnly
-        if case .automatic(let threshold) = configuration.pool.prePing.mode {
-            doubtfulAfter = threshold.inNanoseconds
-        } else {
-            doubtfulAfter = .max
-        }
         pool = ConnectionPool(options: configuration.pool, connector: try Connector(configuration))
     }
 
@@ -65,8 +58,7 @@ public final class Engine: Sendable {
     /// A connection that was idle for long proves itself in its first flight: within this time, where there is any.
     @inline(__always)
     func livenessTimeout(_ lease: Lease, _ timeout: Duration) -> Duration? {
-        guard let idleSince = lease.idleSince else { return nil }
-        return Monotonic.recent.nanoseconds - idleSince.nanoseconds >= doubtfulAfter ? timeout : nil
+        lease.isDoubtful ? timeout : nil
     }
 
     /// How soon, where what was sent can be sent again on another connection.

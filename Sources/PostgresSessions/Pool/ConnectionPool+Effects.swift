@@ -34,17 +34,18 @@ extension ConnectionPool {
     /// Under the lock: turns the pending effects into work.
     func collectWork(_ state: inout State, _ now: PoolInstant) -> Work {
         let work = Work()
-        for effect in state.effects { collect(effect, &state, work) }
+        for effect in state.effects { collect(effect, &state, work, now) }
         state.effects.removeAll()
         work.timer = newTimer(&state)
         return work
     }
 
-    private func collect(_ effect: PoolEffect, _ state: inout State, _ work: Work) {
+    private func collect(_ effect: PoolEffect, _ state: inout State, _ work: Work, _ now: PoolInstant) {
         switch effect {
         case .grant(let id, let lease, let idleSince):
             guard let connection = state.connections[lease.connection.slot] else { return }
-            work.end(id, with: .granted(Lease(id: lease, connection: connection, idleSince: idleSince)), &state)
+            let isDoubtful = idleSince.map { self.isDoubtful(since: $0, now) } ?? false
+            work.end(id, with: .granted(Lease(id: lease, connection: connection, isDoubtful: isDoubtful)), &state)
         case .fail(let id, let refusal):
             let failure = PoolFailure(refusal, Engine.Statistics(state), state.lastConnectFailure)
             work.end(id, with: .failed(failure), &state)

@@ -35,6 +35,8 @@ final class ConnectionPool: Sendable {
     let connector: Connector
     /// `checkoutTimeout` in nanoseconds, divided once.
     private let patience: Int64
+    /// After so many nanoseconds at rest, a connection is not taken for alive.
+    private let doubtfulAfter: Int64
     let reportsLeaks: Bool
     private let isObserved: Bool
 
@@ -42,6 +44,11 @@ final class ConnectionPool: Sendable {
         self.options = options
         self.connector = connector
         patience = options.checkoutTimeout.inNanoseconds
+        if case .automatic(let threshold) = options.prePing.mode {
+            doubtfulAfter = threshold.inNanoseconds
+        } else {
+            doubtfulAfter = .max
+        }
         reportsLeaks = options.leakDetectionThreshold != nil
         isObserved = !connector.observers.isEmpty
         let seed = UInt64.random(in: .min ... .max)
@@ -51,6 +58,9 @@ final class ConnectionPool: Sendable {
     static var now: PoolInstant { PoolInstant(nanoseconds: Monotonic.now.nanoseconds) }
     /// For loans and returns, which only have to be in order: nothing is due sooner for them than it would be later.
     private static var recently: PoolInstant { PoolInstant(nanoseconds: Monotonic.recent.nanoseconds) }
+
+    @inline(__always)
+    func isDoubtful(since rest: PoolInstant, _ now: PoolInstant) -> Bool { now - rest >= doubtfulAfter }
 
     // MARK: Checkout
 
@@ -93,7 +103,8 @@ final class ConnectionPool: Sendable {
                 connection.lastStatement?.forget()
             }
             if !state.effects.isEmpty { work = collectWork(&state, now) } else { timer = newTimer(&state) }
-            return Lease(id: loan.lease, connection: connection, idleSince: loan.idleSince)
+            return Lease(
+                id: loan.lease, connection: connection, isDoubtful: isDoubtful(since: loan.idleSince, now))
         }
         if let timer { armTimer(at: timer) }
         if let work { perform(work) }
@@ -138,7 +149,8 @@ final class ConnectionPool: Sendable {
             let connection = state.connections[lease.connection.slot]
         else { return nil }
         state.effects.removeAll()
-        let end = WaitEnd.granted(Lease(id: lease, connection: connection, idleSince: idleSince))
+        let isDoubtful = idleSince.map { self.isDoubtful(since: $0, Self.recently) } ?? false
+        let end = WaitEnd.granted(Lease(id: lease, connection: connection, isDoubtful: isDoubtful))
         return state.waiters.end(id, with: end).map { ($0, end) }
     }
 

@@ -5,8 +5,8 @@ internal import PostgresWire
 struct Lease: Sendable {
     let id: LeaseID
     let connection: PhysicalConnection
-    /// When it went idle; nil for one that was just made, checked, or handed over directly.
-    let idleSince: PoolInstant?
+    /// It was idle for so long that its peer may be gone without a word: its first flight shall prove otherwise.
+    let isDoubtful: Bool
 
     var wire: WireConnection { connection.wire }
 
