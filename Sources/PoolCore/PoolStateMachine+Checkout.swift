@@ -11,7 +11,7 @@ extension PoolStateMachine {
         replenish(&effects)
     }
 
-    /// Otherwise `lendIdle` lends nothing.
+    /// Whether anything is idle; without that, `lendIdle` lends nothing.
     @inline(__always)
     package var hasIdle: Bool { slots.idle > 0 }
 

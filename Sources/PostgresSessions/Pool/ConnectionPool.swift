@@ -31,6 +31,8 @@ final class ConnectionPool: Sendable {
     }
 
     let state: Mutex<State>
+    /// Whether a look at the idle connections is worth the lock. Where this is wrong, somebody goes the longer way.
+    private let mayHaveIdle = Atomic<Bool>(false)
     let options: PoolOptions
     let connector: Connector
     /// `checkoutTimeout` in nanoseconds, divided once.
@@ -85,7 +87,7 @@ final class ConnectionPool: Sendable {
         guard !ProcessIdentity.isForked else {
             throw .invalidState("the process was forked; a child must make an engine of its own")
         }
-        guard let lease = lendIdle(at: Self.recently, origin) else { return nil }
+        guard mayHaveIdle.load(ordering: .relaxed), let lease = lendIdle(at: Self.recently, origin) else { return nil }
         return isUsable(lease) ? lease : nil
     }
 
@@ -93,9 +95,11 @@ final class ConnectionPool: Sendable {
         var work: Work?
         var timer: PoolInstant?
         let lease = state.withLock { state -> Lease? in
-            guard state.machine.hasIdle else { return nil }  // and who asks need not be found out
             let owner = SuspendedTask.current?.name
-            guard let loan = state.machine.lendIdle(owner: owner, at: now, into: &state.effects) else { return nil }
+            guard let loan = state.machine.lendIdle(owner: owner, at: now, into: &state.effects) else {
+                mayHaveIdle.store(false, ordering: .relaxed)
+                return nil
+            }
             let slot = loan.lease.connection.slot
             guard let connection = state.connections[slot] else { preconditionFailure("an idle slot is empty") }
             if reportsLeaks {
@@ -133,7 +137,11 @@ final class ConnectionPool: Sendable {
         var work: Work?
         state.withLock { state in
             state.machine.giveBack(lease.id, outcome, at: now, into: &state.effects)
-            if !state.effects.isEmpty { heir = takeHeir(&state) }
+            if state.effects.isEmpty {
+                mayHaveIdle.store(true, ordering: .relaxed)
+            } else {
+                heir = takeHeir(&state)
+            }
             work = workIfAny(&state, now)
         }
         if isObserved && outcome == .needsReset, work?.resets(lease.connection) != true {
@@ -178,6 +186,7 @@ final class ConnectionPool: Sendable {
             state.withLock { state in
                 let event = change(&state)
                 state.machine.apply(event, at: now, into: &state.effects)
+                if state.machine.hasIdle { mayHaveIdle.store(true, ordering: .relaxed) }
                 return collectWork(&state, now)
             })
     }
