@@ -31,7 +31,8 @@ extension WireConnection {
         let sent = arrays.withFilled(parameters) { arrays in
             PQsendPrepare(conn, name, text, Int32(parameters.count), arrays.types)
         }
-        try queued(sent, parameters, text: text)
+        noteQueued(text.utf8.count)
+        try queued(sent)
     }
 
     package func queueExecute(prepared name: String, _ parameters: WireParameters, isBinary: Bool = true)

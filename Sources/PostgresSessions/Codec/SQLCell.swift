@@ -173,8 +173,7 @@ extension SQLCell {
     /// The types of a composite's fields; empty for a record, which says them itself, in binary. nil for what is none.
     var fieldTypes: [SQLType]? {
         if type == .record { return [] }
-        guard case .composite(let fields)? = kind else { return nil }
-        return fields
+        return type.isOfDatabase ? form.catalog?.fields(of: type) : nil
     }
 }
 

@@ -10,8 +10,7 @@ package final class TypeCatalog: Sendable {
         /// Both of its forms are another type's: a domain's are its base's, an enum's are text's.
         case alias(SQLType)
         case array(of: SQLType, delimiter: UInt8)
-        /// With its fields' types; values say them too, in binary.
-        case composite([SQLType])
+        case composite
         case range(of: SQLType)
         /// Of this range type.
         case multirange(of: SQLType)
@@ -26,8 +25,12 @@ package final class TypeCatalog: Sendable {
     package struct Entry: Sendable {
         var name: String
         var kind: Kind
+        /// A composite's; values say them too, in binary.
+        var fields: [SQLType]
 
-        package init(_ name: String, _ kind: Kind) { (self.name, self.kind) = (name, kind) }
+        package init(_ name: String, _ kind: Kind, fields: [SQLType] = []) {
+            (self.name, self.kind, self.fields) = (name, kind, fields)
+        }
     }
 
     private struct State {
@@ -64,6 +67,14 @@ package final class TypeCatalog: Sendable {
     }
 
     func kind(of type: SQLType) -> Kind? { state.withLock { $0.entries[type]?.kind } }
+
+    /// nil for what is no composite.
+    func fields(of type: SQLType) -> [SQLType]? {
+        state.withLock { state in
+            guard let entry = state.entries[type], entry.kind == .composite else { return nil }
+            return entry.fields
+        }
+    }
 
     func name(of type: SQLType) -> String? { state.withLock { $0.entries[type]?.name } }
 
@@ -108,7 +119,7 @@ package final class TypeCatalog: Sendable {
     func doubtComposites() {
         state.withLock { state in
             for (type, entry) in state.entries {
-                guard case .composite = entry.kind else { continue }
+                guard entry.kind == .composite else { continue }
                 state.doubtful.insert(type)
                 state.wanted.insert(type)
             }

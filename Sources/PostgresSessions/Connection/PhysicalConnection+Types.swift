@@ -98,13 +98,13 @@ extension TypeCatalog {
                 case ("multirange_send", let range?): kind = .multirange(of: type(range))
                 case (_, let base?): kind = .alias(type(base))
                 case ("enum_send", nil): kind = .alias(.text)
-                case ("record_send", nil): kind = .composite(fields.map { type($0) })
+                case ("record_send", nil): kind = .composite
                 case ("hstore_send", nil): kind = .hstore
                 case ("cube_send", nil): kind = .cube
                 case ("ltree_send", nil), ("lquery_send", nil), ("ltxtq_send", nil): kind = .versionedText
                 default: kind = .opaque
                 }
-                return (type(id), Entry(name, kind))
+                return (type(id), Entry(name, kind, fields: fields.map { type($0) }))
             })
     }
 }

@@ -66,13 +66,14 @@ enum Invented {
 
     static let catalog = TypeCatalog([
         mood: .init("mood", .alias(.text)), moods: .init("mood[]", .array(of: mood, delimiter: 44)),
-        parts: .init("parts", .composite([.int8, .text, .int8Array, .timestamptz])),
+        parts: .init("parts", .composite, fields: [.int8, .text, .int8Array, .timestamptz]),
         partsArray: .init("parts[]", .array(of: parts, delimiter: 44)), hstore: .init("hstore", .hstore),
-        address: .init("address", .composite([.text, positive, .text])), positive: .init("positive", .alias(count)),
+        address: .init("address", .composite, fields: [.text, positive, .text]),
+        positive: .init("positive", .alias(count)),
         count: .init("count", .alias(.int4)), span: .init("span", .range(of: positive)),
         spans: .init("spans", .multirange(of: span)), opaque: .init("shop.opaque", .opaque),
         cube: .init("cube", .cube), path: .init("ltree", .versionedText),
-        nest: .init("nest", .composite([parts, partsArray])),
+        nest: .init("nest", .composite, fields: [parts, partsArray]),
     ])
 
     static func cell(_ bytes: UnsafeRawBufferPointer, _ type: SQLType, isBinary: Bool = true) -> SQLCell {
