@@ -162,7 +162,7 @@ private struct NotToday: Error {}
             await withCheckedContinuation { continuation in held.withLock { $0.append(continuation) } }
         })
         var options = quiet()
-        (options.checkoutTimeout, options.connectTimeout) = (.seconds(30), .milliseconds(200))
+        (options.checkoutTimeout, options.connectTimeout) = (.seconds(30), .seconds(1))
         try await withWarmEngine(options, observers: [diary]) { server, engine in
             isHanging.store(true, ordering: .relaxed)
             engine.invalidate()

@@ -1,3 +1,4 @@
+internal import PostgresWire
 internal import Synchronization
 
 /// What a database's own types are: domains, enums, composites, ranges, arrays of these, and what extensions bring.
