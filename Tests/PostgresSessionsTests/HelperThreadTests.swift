@@ -8,15 +8,11 @@ import Testing
 @Suite struct `Work that blocks` {
     /// Starts so many threads, and then no more.
     private final class Starter: Sendable {
-        private let left: Mutex<Int>
-        init(_ count: Int) { left = Mutex(count) }
+        private let left: Atomic<Int>
+        init(_ count: Int) { left = Atomic(count) }
 
         func start(_ body: @escaping @Sendable () -> Void) -> Int32 {
-            let may = left.withLock { left in
-                left -= 1
-                return left >= 0
-            }
-            guard may else { return EAGAIN }
+            guard left.subtract(1, ordering: .relaxed).newValue >= 0 else { return EAGAIN }
             return DetachedThread.start(name: "test", body)
         }
     }
