@@ -67,27 +67,36 @@ private func bounded<R>(_ location: SourceLocation = #_sourceLocation, _ body: (
         }
     }
 
-    @Test func `does not keep a transaction that is cancelled, whatever it waits for`() async throws {
-        try await withShop(one) { shop in
-            let inside = Journal<Int>()
-            let task = Task(executorPreference: testExecutor) {
-                await outcome {
-                    try await shop.engine.withTransaction { session in
-                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
-                        inside.append(1)
-                        try await eventually("frozen") { inside.all.count == 2 }
-                        try await session.execute("INSERT INTO items VALUES (2, 'item')")
-                    }
+    /// How a transaction ends that is cancelled after its backend was frozen in the middle of it; `rest` is what it still does.
+    private func cancelledInside(
+        _ shop: Shop, after pause: Duration, _ rest: @escaping @Sendable (Session) async throws -> Void
+    ) async throws -> Outcome {
+        let inside = Journal<Int>()
+        let task = Task(executorPreference: testExecutor) {
+            await outcome {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    inside.append(1)
+                    try await eventually("frozen") { inside.all.count == 2 }
+                    try await rest(session)
                 }
             }
-            try await eventually("it is inside") { inside.all.count == 1 }
-            try await shop.whileFrozen {
-                inside.append(2)
-                try await Task.sleep(for: .milliseconds(100))
-                task.cancel()
-                let ending = try await bounded { await task.value }
-                #expect(ending == .cancelled)
+        }
+        try await eventually("it is inside") { inside.all.count == 1 }
+        return try await shop.whileFrozen {
+            inside.append(2)
+            try await Task.sleep(for: pause)
+            task.cancel()
+            return try await bounded { await task.value }
+        }
+    }
+
+    @Test func `does not keep a transaction that is cancelled, whatever it waits for`() async throws {
+        try await withShop(one) { shop in
+            let ending = try await cancelledInside(shop, after: .milliseconds(100)) { session in
+                try await session.execute("INSERT INTO items VALUES (2, 'item')")
             }
+            #expect(ending == .cancelled)
             #expect(try await shop.itemCount() == 0)
         }
     }
@@ -95,24 +104,8 @@ private func bounded<R>(_ location: SourceLocation = #_sourceLocation, _ body: (
     /// S4: not cancelled, but not waited for without end.
     @Test func `does not keep a COMMIT whose task is cancelled: its outcome is unknown`() async throws {
         try await withShop(one) { shop in
-            let inside = Journal<Int>()
-            let task = Task(executorPreference: testExecutor) {
-                await outcome {
-                    try await shop.engine.withTransaction { session in
-                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
-                        inside.append(1)
-                        try await eventually("frozen") { inside.all.count == 2 }
-                    }
-                }
-            }
-            try await eventually("it is inside") { inside.all.count == 1 }
-            try await shop.whileFrozen {
-                inside.append(2)
-                try await Task.sleep(for: .milliseconds(300))
-                task.cancel()
-                let ending = try await bounded { await task.value }
-                #expect(ending == .commitOutcomeUnknown)
-            }
+            let ending = try await cancelledInside(shop, after: .milliseconds(300)) { _ in }
+            #expect(ending == .commitOutcomeUnknown)
             try await shop.engine.execute("SELECT 1")
         }
     }

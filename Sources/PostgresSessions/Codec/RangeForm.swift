@@ -7,23 +7,17 @@ enum RangeForm {
     static let lowerInfinite: UInt8 = 0x08
     static let upperInfinite: UInt8 = 0x10
 
-    struct Parts {
-        var lower: UnsafeRawBufferPointer?
-        var upper: UnsafeRawBufferPointer?
-        var includesLower: Bool
-        var includesUpper: Bool
-
-        /// nil for the empty range.
-        init?(_ bytes: UnsafeRawBufferPointer) throws {
-            var reader = ByteReader(bytes)
-            let flags = try reader.integer(UInt8.self)
-            if flags & empty != 0 { return nil }
-            includesLower = flags & lowerInclusive != 0
-            includesUpper = flags & upperInclusive != 0
-            if flags & lowerInfinite == 0 { lower = try reader.counted() }
-            if flags & upperInfinite == 0 { upper = try reader.counted() }
-            guard reader.remaining == 0 else { throw SQLValueError("a range with \(reader.remaining) bytes too many") }
-        }
+    /// nil for the empty range.
+    static func parts(of bytes: UnsafeRawBufferPointer) throws -> RangeParts<UnsafeRawBufferPointer>? {
+        var reader = ByteReader(bytes)
+        let flags = try reader.integer(UInt8.self)
+        if flags & empty != 0 { return nil }
+        let lower = flags & lowerInfinite == 0 ? try reader.counted() : nil
+        let upper = flags & upperInfinite == 0 ? try reader.counted() : nil
+        guard reader.remaining == 0 else { throw SQLValueError("a range with \(reader.remaining) bytes too many") }
+        return RangeParts(
+            lower: lower, upper: upper, includesLower: flags & lowerInclusive != 0,
+            includesUpper: flags & upperInclusive != 0)
     }
 
     static func parts(ofMultirange bytes: UnsafeRawBufferPointer) throws -> [UnsafeRawBufferPointer] {
@@ -83,19 +77,30 @@ enum RangeForm {
 
     static func text(_ cell: SQLCell, _ bytes: UnsafeRawBufferPointer, boundType: SQLType, depth: Int) throws -> String
     {
-        guard let parts = try Parts(bytes) else { return "empty" }
-        func bound(_ bytes: UnsafeRawBufferPointer?) throws -> String {
-            guard let bytes else { return "" }
-            let text = try TextForm.render(cell.part(bytes, boundType), depth: depth + 1)
-            return TextForm.quoted(text, if: "\"\\()[],")
-        }
-        return try (parts.includesLower ? "[" : "(") + bound(parts.lower) + "," + bound(parts.upper)
-            + (parts.includesUpper ? "]" : ")")
+        guard let parts = try parts(of: bytes) else { return "empty" }
+        return try parts.shown { try TextForm.render(cell.part($0, boundType), depth: depth + 1) }
     }
 
     static func text(ofMultirange cell: SQLCell, boundType: SQLType, depth: Int) throws -> String {
         let parts = try parts(ofMultirange: cell.bytes)
         return "{" + (try parts.map { try text(cell, $0, boundType: boundType, depth: depth) }).joined(separator: ",")
             + "}"
+    }
+}
+
+/// A range taken apart, from either form. A bound is nil where it is missing.
+struct RangeParts<Bytes> {
+    let lower: Bytes?
+    let upper: Bytes?
+    let includesLower: Bool
+    let includesUpper: Bool
+
+    /// As the server prints it.
+    func shown(_ bound: (Bytes) throws -> String) throws -> String {
+        func shown(_ bytes: Bytes?) throws -> String {
+            guard let bytes else { return "" }
+            return TextForm.quoted(try bound(bytes), if: "\"\\()[],")
+        }
+        return try (includesLower ? "[" : "(") + shown(lower) + "," + shown(upper) + (includesUpper ? "]" : ")")
     }
 }

@@ -71,36 +71,30 @@ extension SQLRange: SQLEncodable, SQLDecodable {
             try self.init(RangeText.range(sqlCell.bytes), sqlCell, sqlCell.boundType ?? .unknown)
             return
         }
-        guard let parts = try RangeForm.Parts(sqlCell.bytes) else {
+        try self.init(RangeForm.parts(of: sqlCell.bytes)) { try Bound(sqlCell: sqlCell.part($0, boundType)) }
+    }
+
+    fileprivate init(_ text: RangeText.Parts?, _ cell: SQLCell, _ boundType: SQLType) throws {
+        let form = SQLCellForm(isBinary: false, cell.form.catalog)
+        try self.init(text) { bytes in
+            try bytes.withUnsafeBytes {
+                try Bound(sqlCell: SQLCell(bytes: $0, type: cell.canonical(boundType), form: form))
+            }
+        }
+    }
+
+    private init<Bytes>(_ parts: RangeParts<Bytes>?, _ bound: (Bytes) throws -> Bound) throws {
+        guard let parts else {
             self = .empty
             return
         }
-        func limit(_ bytes: UnsafeRawBufferPointer?, isInclusive: Bool) throws -> Limit {
+        func limit(_ bytes: Bytes?, isInclusive: Bool) throws -> Limit {
             guard let bytes else { return .unbounded }
-            let bound = try Bound(sqlCell: sqlCell.part(bytes, boundType))
-            return isInclusive ? .inclusive(bound) : .exclusive(bound)
+            return isInclusive ? .inclusive(try bound(bytes)) : .exclusive(try bound(bytes))
         }
         self = .between(
             lower: try limit(parts.lower, isInclusive: parts.includesLower),
             upper: try limit(parts.upper, isInclusive: parts.includesUpper))
-    }
-
-    fileprivate init(_ text: RangeText?, _ cell: SQLCell, _ boundType: SQLType) throws {
-        guard let text else {
-            self = .empty
-            return
-        }
-        func limit(_ bytes: [UInt8]?, isInclusive: Bool) throws -> Limit {
-            guard let bytes else { return .unbounded }
-            let bound = try bytes.withUnsafeBytes { bytes in
-                let form = SQLCellForm(isBinary: false, cell.form.catalog)
-                return try Bound(sqlCell: SQLCell(bytes: bytes, type: cell.canonical(boundType), form: form))
-            }
-            return isInclusive ? .inclusive(bound) : .exclusive(bound)
-        }
-        self = .between(
-            lower: try limit(text.lower, isInclusive: text.includesLower),
-            upper: try limit(text.upper, isInclusive: text.includesUpper))
     }
 
     public func encode(into buffer: inout SQLEncodingBuffer) throws {

@@ -44,8 +44,7 @@ extension ConnectionPool {
         switch effect {
         case .grant(let id, let lease, let idleSince):
             guard let connection = state.connections[lease.connection.slot] else { return }
-            let isDoubtful = idleSince.map { self.isDoubtful(since: $0, now) } ?? false
-            work.end(id, with: .granted(Lease(id: lease, connection: connection, isDoubtful: isDoubtful)), &state)
+            work.end(id, with: .granted(newLease(lease, connection, idleSince, now)), &state)
         case .fail(let id, let refusal):
             let failure = PoolFailure(refusal, Engine.Statistics(state), state.lastConnectFailure)
             work.end(id, with: .failed(failure), &state)

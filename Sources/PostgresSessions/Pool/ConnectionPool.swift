@@ -61,8 +61,14 @@ final class ConnectionPool: Sendable {
     /// For loans and returns, which only have to be in order: nothing is due sooner for them than it would be later.
     private static var recently: PoolInstant { PoolInstant(nanoseconds: Monotonic.recent.nanoseconds) }
 
+    /// `idleSince` is nil for a connection that was just made, checked, or handed over directly.
     @inline(__always)
-    func isDoubtful(since rest: PoolInstant, _ now: PoolInstant) -> Bool { now - rest >= doubtfulAfter }
+    func newLease(
+        _ id: LeaseID, _ connection: PhysicalConnection, _ idleSince: PoolInstant?, _ now: PoolInstant
+    ) -> Lease {
+        let isDoubtful = idleSince.map { now - $0 >= doubtfulAfter } ?? false
+        return Lease(id: id, connection: connection, isDoubtful: isDoubtful)
+    }
 
     // MARK: Checkout
 
@@ -107,8 +113,7 @@ final class ConnectionPool: Sendable {
                 connection.lastStatement?.forget()
             }
             if !state.effects.isEmpty { work = collectWork(&state, now) } else { timer = newTimer(&state) }
-            return Lease(
-                id: loan.lease, connection: connection, isDoubtful: isDoubtful(since: loan.idleSince, now))
+            return newLease(loan.lease, connection, loan.idleSince, now)
         }
         if let timer { armTimer(at: timer) }
         if let work { perform(work) }
@@ -140,7 +145,7 @@ final class ConnectionPool: Sendable {
             if state.effects.isEmpty {
                 mayHaveIdle.store(true, ordering: .relaxed)
             } else {
-                heir = takeHeir(&state)
+                heir = takeHeir(&state, now)
             }
             work = workIfAny(&state, now)
         }
@@ -152,13 +157,12 @@ final class ConnectionPool: Sendable {
     }
 
     /// The ordinary case under load: the connection goes from hand to hand, and nothing else happens.
-    private func takeHeir(_ state: inout State) -> (continuation: WaitContinuation, end: WaitEnd)? {
+    private func takeHeir(_ state: inout State, _ now: PoolInstant) -> (continuation: WaitContinuation, end: WaitEnd)? {
         guard case .grant(let id, let lease, let idleSince) = state.effects.only,
             let connection = state.connections[lease.connection.slot]
         else { return nil }
         state.effects.removeAll()
-        let isDoubtful = idleSince.map { self.isDoubtful(since: $0, Self.recently) } ?? false
-        let end = WaitEnd.granted(Lease(id: lease, connection: connection, isDoubtful: isDoubtful))
+        let end = WaitEnd.granted(newLease(lease, connection, idleSince, now))
         return state.waiters.end(id, with: end).map { ($0, end) }
     }
 
