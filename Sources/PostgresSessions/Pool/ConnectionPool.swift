@@ -66,8 +66,13 @@ final class ConnectionPool: Sendable {
     func newLease(
         _ id: LeaseID, _ connection: PhysicalConnection, _ idleSince: PoolInstant?, _ now: PoolInstant
     ) -> Lease {
-        let isDoubtful = idleSince.map { now - $0 >= doubtfulAfter } ?? false
+        let isDoubtful = idleSince.map { Self.isLong(from: $0, to: now, threshold: doubtfulAfter) } ?? false
         return Lease(id: id, connection: connection, isDoubtful: isDoubtful)
+    }
+
+    /// The clock's last tick may be earlier than the precise instant at which a connection became idle: that is no time.
+    static func isLong(from idleSince: PoolInstant, to now: PoolInstant, threshold: Int64) -> Bool {
+        max(now - idleSince, 0) >= threshold
     }
 
     // MARK: Checkout
