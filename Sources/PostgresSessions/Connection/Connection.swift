@@ -4,9 +4,10 @@ internal import PostgresWire
 /// One physical connection, borrowed for the length of a scope: every statement commits by itself.
 ///
 /// For what cannot run in a transaction: CREATE DATABASE, VACUUM, CREATE INDEX CONCURRENTLY. Not `Sendable`: one task.
-public final class Connection {
+public struct Connection {
     let core: ConnectionCore
 
+    @usableFromInline
     init(_ core: ConnectionCore) { self.core = core }
 
     /// One statement: one round trip, one transaction.
@@ -15,6 +16,7 @@ public final class Connection {
 }
 
 /// The state behind a ``Connection``.
+@usableFromInline
 final class ConnectionCore: @unchecked Sendable {
     // Proof: `hands` admits one operation at a time; the rest is touched by the claimant alone.
     let hands = Claim()
@@ -39,7 +41,7 @@ final class ConnectionCore: @unchecked Sendable {
     /// While the connect hooks run.
     init(making connection: PhysicalConnection, _ options: SessionOptions) {
         let nobodys = LeaseID(connection: ConnectionID(slot: -1, serial: 0), number: 0)
-        lease = Lease(id: nobodys, connection: connection, isDoubtful: false)
+        lease = Lease(Loan(id: nobodys, isDoubtful: false), connection)
         (engine, optionsWhileMade) = (nil, SessionOptionsBox(options))
     }
 

@@ -41,6 +41,8 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) private(set) var hasCompletedAny = false
     /// It was idle for long, and then gave no sign of life.
     @exclusivity(unchecked) private(set) var hasFallenSilent = false
+    /// Of the lease that was granted to a task that waits, until it takes that up.
+    @exclusivity(unchecked) var loan: Loan?
     /// For the report of a leak, which another thread makes; nil where nobody wants one.
     let lastStatement: LastStatement?
 

@@ -2,6 +2,8 @@ internal import Logging
 internal import PoolCore
 internal import PostgresWire
 
+// The scopes are inlined into their callers, so that a body is called as what it is. Through a generic function that was compiled by
+// itself, each call of a body is a frame more, and two hops between executors: two fifths of a checkout.
 extension Engine {
     /// One unit of work by hand, like SQLAlchemy's `with Session(engine)`: commit what shall stay; the rest is rolled
     /// back when the body returns or throws.
@@ -11,12 +13,13 @@ extension Engine {
     ///   - options: over the engine's.
     ///   - checkoutTimeout: over the pool's.
     /// - Throws: what the body throws, unchanged.
+    @inlinable
     @discardableResult
     public func withSession<R>(
         options: SessionOptions? = nil, checkoutTimeout: Duration? = nil, file: StaticString = #fileID,
         line: UInt = #line, _ body: (sending Session) async throws -> R
     ) async throws -> R {
-        let core = SessionCore(self, options, checkoutTimeout, Origin(file: file, line: line))
+        let core = makeCore(options, checkoutTimeout, file, line)
         do {
             let result = try await body(Session(core))
             await core.close()
@@ -38,27 +41,24 @@ extension Engine {
     /// - Throws: what the body throws, unchanged; ``EngineError/transactionAborted(_:)`` where the body swallowed a
     ///   failed statement; ``EngineError/commitOutcomeUnknown(_:)`` where COMMIT was sent and never answered.
     ///   Cancellation before COMMIT is sent rolls back; COMMIT itself is not cancellable.
+    @inlinable
     @discardableResult
     public func withTransaction<R>(
         isolationLevel: IsolationLevel? = nil, accessMode: AccessMode? = nil, deferrable: Bool = false,
         retry: RetryPolicy = .never, options: SessionOptions? = nil, checkoutTimeout: Duration? = nil,
         file: StaticString = #fileID, line: UInt = #line, _ body: (sending Session) async throws -> R
     ) async throws -> R {
-        let characteristics = TransactionCharacteristics(
-            isolationLevel: isolationLevel, accessMode: accessMode, deferrable: deferrable)
         var attempt = 1
         while true {
-            let core = SessionCore(self, options, checkoutTimeout, Origin(file: file, line: line))
+            let core = makeCore(options, checkoutTimeout, file, line)
+            let scope = core.openTransaction(isolationLevel, accessMode, deferrable: deferrable)
             do {
-                return try await core.transaction(characteristics, body)
+                let result = try await body(Session(core, scope: scope))
+                try await core.closeTransaction(scope)
+                return result
             } catch {
-                guard attempt < retry.maxAttempts, core.mayRetry(after: error), !Task.isCancelled else { throw error }
-                logger.debug("running a transaction again", metadata: ["attempt": "\(attempt + 1)"])
-                for observer in configuration.observers {
-                    observer.willRetry(attempt: attempt + 1, after: error, origin: "\(core.origin)")
-                }
+                try await core.leaveTransaction(after: error, retry, attempt)
             }
-            try await Task.sleep(for: retry.pause(after: attempt))
             attempt += 1
         }
     }
@@ -70,29 +70,30 @@ extension Engine {
         options: SessionOptions? = nil, checkoutTimeout: Duration? = nil, file: StaticString = #fileID,
         line: UInt = #line
     ) -> sending Session {
-        Session(SessionCore(self, options, checkoutTimeout, Origin(file: file, line: line)), mustBeClosed: true)
+        Session(makeCore(options, checkoutTimeout, file, line), mustBeClosed: true)
+    }
+
+    @usableFromInline
+    func makeCore(
+        _ options: SessionOptions?, _ checkoutTimeout: Duration?, _ file: StaticString, _ line: UInt
+    ) -> SessionCore {
+        SessionCore(self, options, checkoutTimeout, Origin(file: file, line: line))
     }
 
     /// A raw connection, borrowed at once: autocommit, for CREATE DATABASE, VACUUM and the like.
     ///
     /// A transaction left open is rolled back before anybody else gets the connection.
+    @inlinable
     @discardableResult
     public func withConnection<R>(
         checkoutTimeout: Duration? = nil, file: StaticString = #fileID, line: UInt = #line,
         _ body: (sending Connection) async throws -> R
     ) async throws -> R {
         let core: ConnectionCore
-        if let idle = try borrowIdle(Origin(file: file, line: line)) {
+        if let idle = try borrowIdle(file, line) {
             core = idle
         } else {
-            let now = ConnectionPool.now
-            let deadline = pool.deadline(checkoutTimeout, since: now)
-            let end = await pool.wait(since: now, until: deadline)
-            if let granted = try borrow(end, Origin(file: file, line: line)) {
-                core = granted
-            } else {
-                core = try await borrow(until: deadline, Origin(file: file, line: line))
-            }
+            core = try await borrow(within: checkoutTimeout, file, line)
         }
         do {
             let result = try await body(Connection(core))
@@ -104,13 +105,24 @@ extension Engine {
         }
     }
 
-    // Not inlined: what they have in hands would be part of the memory of each task that waits.
-
-    @inline(never)
-    private func borrowIdle(_ origin: Origin) throws -> ConnectionCore? {
-        guard let lease = try pool.takeIdle(origin) else { return nil }
+    @usableFromInline
+    func borrowIdle(_ file: StaticString, _ line: UInt) throws -> ConnectionCore? {
+        guard let lease = try pool.takeIdle(Origin(file: file, line: line)) else { return nil }
         return ConnectionCore(lease, of: self)
     }
+
+    @usableFromInline
+    func borrow(
+        within checkoutTimeout: Duration?, _ file: StaticString, _ line: UInt
+    ) async throws -> ConnectionCore {
+        let now = ConnectionPool.now
+        let deadline = pool.deadline(checkoutTimeout, since: now)
+        let end = await pool.wait(since: now, until: deadline)
+        if let core = try borrow(end, Origin(file: file, line: line)) { return core }
+        return try await borrow(until: deadline, Origin(file: file, line: line))
+    }
+
+    // Not inlined: what they have in hands would be part of the memory of each task that waits.
 
     @inline(never)
     private func borrow(_ end: WaitEnd, _ origin: Origin) throws -> ConnectionCore? {
@@ -124,14 +136,15 @@ extension Engine {
     }
 
     /// The ordinary end, which waits for nothing.
-    private func giveBackAtOnce(_ core: ConnectionCore) -> Bool {
+    @usableFromInline
+    func giveBackAtOnce(_ core: ConnectionCore) -> Bool {
         guard core.lease.wire.transactionStatus == .idle, core.tryDetach() else { return false }
         pool.giveBack(core.lease, core.lease.connection.outcomeWhenIdle(configuration.pool.resetOnReturn))
         return true
     }
 
-    @inline(never)
-    private func giveBack(_ core: ConnectionCore) async {
+    @usableFromInline
+    func giveBack(_ core: ConnectionCore) async {
         pool.giveBack(core.lease, await core.detach() ? await settle(core.lease) : .broken)
     }
 }

@@ -44,7 +44,8 @@ extension ConnectionPool {
         switch effect {
         case .grant(let id, let lease, let idleSince):
             guard let connection = state.connections[lease.connection.slot] else { return }
-            work.end(id, with: .granted(newLease(lease, connection, idleSince, now)), &state)
+            connection.loan = newLoan(lease, idleSince, now)
+            work.end(id, with: .granted(connection), &state)
         case .fail(let id, let refusal):
             let failure = PoolFailure(refusal, Engine.Statistics(state), state.lastConnectFailure)
             work.end(id, with: .failed(failure), &state)

@@ -66,7 +66,9 @@ extension ConnectionPool {
             state.withLock { _ in }
         #endif
         switch end {
-        case .granted(let lease):
+        case .granted(let connection):
+            guard let loan = connection.loan.take() else { preconditionFailure("it was granted without a loan") }
+            let lease = Lease(loan, connection)
             if reportsLeaks {
                 state.withLock { $0.origins[lease.id.connection.slot] = origin }
                 lease.connection.lastStatement?.forget()

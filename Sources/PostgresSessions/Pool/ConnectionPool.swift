@@ -63,11 +63,9 @@ final class ConnectionPool: Sendable {
 
     /// `idleSince` is nil for a connection that was just made, checked, or handed over directly.
     @inline(__always)
-    func newLease(
-        _ id: LeaseID, _ connection: PhysicalConnection, _ idleSince: PoolInstant?, _ now: PoolInstant
-    ) -> Lease {
+    func newLoan(_ id: LeaseID, _ idleSince: PoolInstant?, _ now: PoolInstant) -> Loan {
         let isDoubtful = idleSince.map { Self.isLong(from: $0, to: now, threshold: doubtfulAfter) } ?? false
-        return Lease(id: id, connection: connection, isDoubtful: isDoubtful)
+        return Loan(id: id, isDoubtful: isDoubtful)
     }
 
     /// The clock's last tick may be earlier than the precise instant at which a connection became idle: that is no time.
@@ -118,7 +116,7 @@ final class ConnectionPool: Sendable {
                 connection.lastStatement?.forget()
             }
             if !state.effects.isEmpty { work = collectWork(&state, now) } else { timer = newTimer(&state) }
-            return newLease(loan.lease, connection, loan.idleSince, now)
+            return Lease(newLoan(loan.lease, loan.idleSince, now), connection)
         }
         if let timer { armTimer(at: timer) }
         if let work { perform(work) }
@@ -167,7 +165,8 @@ final class ConnectionPool: Sendable {
             let connection = state.connections[lease.connection.slot]
         else { return nil }
         state.effects.removeAll()
-        let end = WaitEnd.granted(newLease(lease, connection, idleSince, now))
+        connection.loan = newLoan(lease, idleSince, now)
+        let end = WaitEnd.granted(connection)
         return state.waiters.end(id, with: end).map { ($0, end) }
     }
 

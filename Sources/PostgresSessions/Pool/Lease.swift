@@ -1,12 +1,22 @@
 internal import PoolCore
 internal import PostgresWire
 
+/// What the pool says of a connection that it lends.
+struct Loan {
+    let id: LeaseID
+    /// It was idle for so long that its peer may be gone without a word: its first flight shall prove otherwise.
+    let isDoubtful: Bool
+}
+
 /// A borrowed connection, and the right to use it until it is given back, exactly once.
 struct Lease: Sendable {
     let id: LeaseID
     let connection: PhysicalConnection
-    /// It was idle for so long that its peer may be gone without a word: its first flight shall prove otherwise.
     let isDoubtful: Bool
+
+    init(_ loan: Loan, _ connection: PhysicalConnection) {
+        (id, self.connection, isDoubtful) = (loan.id, connection, loan.isDoubtful)
+    }
 
     var wire: WireConnection { connection.wire }
 

@@ -2,7 +2,8 @@ internal import PoolCore
 
 /// How a wait for a connection ends.
 enum WaitEnd: Sendable {
-    case granted(Lease)
+    /// The lease is on the connection: each frame between here and the task that waits has room for the end.
+    case granted(PhysicalConnection)
     case failed(PoolFailure)
     /// It goes on, but from now on the task shall listen for its own cancellation.
     case late(WaiterID)

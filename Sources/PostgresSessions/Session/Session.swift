@@ -12,6 +12,7 @@ public final class Session {
     let scope: Int?
     private let mustBeClosed: Bool
 
+    @usableFromInline
     init(_ core: SessionCore, scope: Int? = nil, mustBeClosed: Bool = false) {
         self.core = core
         self.scope = scope

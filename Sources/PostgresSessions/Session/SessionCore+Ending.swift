@@ -165,6 +165,7 @@ extension SessionCore {
     // MARK: Close
 
     /// The end of the session, from its scope or by hand. What is not committed is rolled back.
+    @usableFromInline
     func close() async {
         guard !closeAtOnce() else { return }
         // A second task may be inside; it fails on its own, and the session is closed when it has left.

@@ -1,26 +1,38 @@
+internal import Logging
 internal import PostgresWire
 
 extension SessionCore {
     // MARK: The outermost scopes
 
-    /// The whole of `engine.withTransaction`: the body in a transaction, COMMIT on return, ROLLBACK on throw.
-    func transaction<R>(
-        _ characteristics: TransactionCharacteristics, _ body: (sending Session) async throws -> R
-    ) async throws -> R {
-        self.characteristics = characteristics
+    /// The beginning of `engine.withTransaction`: its scope. Nothing is sent.
+    @usableFromInline
+    func openTransaction(_ isolationLevel: IsolationLevel?, _ accessMode: AccessMode?, deferrable: Bool) -> Int {
+        characteristics = TransactionCharacteristics(
+            isolationLevel: isolationLevel, accessMode: accessMode, deferrable: deferrable)
         transaction = .pending
         let scope = nextSerial()
         scopes.append(Scope(id: scope, ownsTransaction: true))
-        do {
-            let result = try await body(Session(self, scope: scope))
-            if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
-            if !closeAtOnce() { await close() }
-            return result
-        } catch {
-            abandoned = transaction
-            await close()
-            throw error
+        return scope
+    }
+
+    /// The body has returned: COMMIT, where it was not said by hand, and the session's end.
+    @usableFromInline
+    func closeTransaction(_ scope: Int) async throws {
+        if !(scopes.last?.isEnded ?? true) { try await commit(in: scope) }
+        if !closeAtOnce() { await close() }
+    }
+
+    /// The body, or COMMIT, has failed: the session's end. Returns when the body is to be run again.
+    @usableFromInline
+    func leaveTransaction(after error: any Error, _ retry: RetryPolicy, _ attempt: Int) async throws {
+        abandoned = transaction
+        await close()
+        guard attempt < retry.maxAttempts, mayRetry(after: error), !Task.isCancelled else { throw error }
+        engine.logger.debug("running a transaction again", metadata: ["attempt": "\(attempt + 1)"])
+        for observer in engine.configuration.observers {
+            observer.willRetry(attempt: attempt + 1, after: error, origin: "\(origin)")
         }
+        try await Task.sleep(for: retry.pause(after: attempt))
     }
 
     /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT,

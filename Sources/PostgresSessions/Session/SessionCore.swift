@@ -13,6 +13,7 @@ internal import PostgresWire
 ///
 /// It never waits without a deadline of its own for BEGIN, ROLLBACK or its return, and never gives a connection home in
 /// a transaction (S2). The user's own error is never masked by a failed rollback (S3).
+@usableFromInline
 final class SessionCore: @unchecked Sendable {
     // Proof: `claim` admits one operation at a time; everything below it is touched by the claimant alone. So what each
     // statement touches is not checked for exclusive access once more.
