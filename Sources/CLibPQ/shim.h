@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -32,6 +33,7 @@
 #include <sys/timerfd.h>
 #else
 #include <sys/event.h>
+#include <xlocale.h>
 #endif
 
 /// Monotonic nanoseconds.
@@ -164,6 +166,15 @@ static void cpq_note_fork(void) { cpq_fork_count++; }
 /// From now on, `cpq_is_forked` tells a child process that it is one.
 static inline void cpq_watch_forks(void) { pthread_atfork(NULL, NULL, cpq_note_fork); }
 static inline bool cpq_is_forked(void) { return cpq_fork_count != 0; }
+
+/// From here on, what libpq and the system say in this thread is English, whatever the process's locale.
+static inline void cpq_use_plain_locale(void) {
+#ifdef __APPLE__
+    uselocale(LC_C_LOCALE);
+#else
+    uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));  // a constant of the C library: nothing to free
+#endif
+}
 
 static inline void cpq_set_thread_name(const char *name) {
 #ifdef __linux__

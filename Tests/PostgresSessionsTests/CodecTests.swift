@@ -4,6 +4,22 @@ import Testing
 
 @testable import PostgresSessions
 
+@Suite struct `Short texts` {
+    /// A short ASCII text is looked at in two words that overlap.
+    @Test(arguments: 0...24) func `are what was sent, or refused where they are not UTF-8`(count: Int) throws {
+        let plain = (0..<count).map { UInt8(33 + $0) }
+        #expect(try decode(String.self, .text, plain) == String(decoding: plain, as: UTF8.self))
+        for place in 0..<count {
+            var torn = plain
+            torn[place] = 0x80
+            #expect(reason { _ = try decode(String.self, .text, torn) }?.contains("UTF-8") == true)
+            guard place > 0 else { continue }
+            torn[place - 1] = 0xC3
+            #expect(try decode(String.self, .text, torn).utf8.elementsEqual(torn))
+        }
+    }
+}
+
 @Suite struct `Integers` {
     @Test func `read from every integer type that fits`() throws {
         #expect(try decode(Int.self, .int2, big(Int16(-5))) == -5)

@@ -41,4 +41,17 @@ import Testing
         gate.signal()
         #expect(await errors.prefix(5).allSatisfy { $0 == 0 })
     }
+
+    #if os(Linux)
+        /// In a process that speaks another language, libpq says in that why it could not connect.
+        @Test func `is done in English, whatever the process's locale`() async {
+            let (locales, continuation) = AsyncStream.makeStream(of: UInt.self)
+            let threads = HelperThreads(name: "test", limit: 1)
+            threads.run(
+                { continuation.yield(UInt(bitPattern: uselocale(nil))) }, orRefuse: { _ in continuation.finish() })
+            let locale = await locales.first { _ in true }
+            let everybodys = UInt.max
+            #expect(locale != nil && locale != everybodys)
+        }
+    #endif
 }

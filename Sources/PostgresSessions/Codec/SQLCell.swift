@@ -184,11 +184,36 @@ extension UnsafeRawBufferPointer {
     /// with what it got. (`String(validating:as:)` costs three times as much for short text.)
     @inline(__always)
     var validUTF8: String? {
+        if isShortASCII {
+            return String(unsafeUninitializedCapacity: count) { place in
+                UnsafeMutableRawBufferPointer(place).copyMemory(from: self)
+                return count
+            }
+        }
         let text = String(decoding: self, as: UTF8.self)
         let isUnchanged = text.utf8.withContiguousStorageIfAvailable { made in
             made.count == count && (count == 0 || memcmp(made.baseAddress!, baseAddress!, count) == 0)
         }
         return isUnchanged == true ? text : nil
+    }
+
+    /// Whether a `String` holds them in itself and there is nothing to check: asked with two loads that may overlap.
+    @inline(__always)
+    private var isShortASCII: Bool {
+        switch count {
+        case 8...15: hasNoHighBits(UInt64.self)
+        case 4...7: hasNoHighBits(UInt32.self)
+        case 2...3: hasNoHighBits(UInt16.self)
+        case 1: self[0] < 0x80
+        default: false
+        }
+    }
+
+    @inline(__always)
+    private func hasNoHighBits<Word: FixedWidthInteger>(_: Word.Type) -> Bool {
+        let last = count - MemoryLayout<Word>.size
+        let words = loadUnaligned(as: Word.self) | loadUnaligned(fromByteOffset: last, as: Word.self)
+        return words & ((Word.max / 255) << 7) == 0
     }
 }
 

@@ -70,7 +70,12 @@ final class HelperThreads: Sendable {
     }
 
     convenience init(name: String, limit: Int) {
-        self.init(limit: limit) { body in DetachedThread.start(name: name, body) }
+        self.init(limit: limit) { body in
+            DetachedThread.start(name: name) {
+                cpq_use_plain_locale()  // why a connect failed is read from libpq's words
+                body()
+            }
+        }
     }
 
     /// Runs `work` soon, on a thread where it may block; or says why that cannot be.
