@@ -7,6 +7,8 @@ private struct Furnisher: EngineObserver {
     func onConnect(_ connection: sending Connection) async throws {
         try await connection.execute("SET search_path = hooked")
         try await connection.execute("CREATE TEMPORARY TABLE furniture (id int8)")
+        try await connection.execute("LISTEN hooked")
+        try await connection.execute("SELECT pg_advisory_lock(4711)")
     }
 }
 
@@ -14,13 +16,15 @@ private struct Furnisher: EngineObserver {
     private static let settings = [
         "SET work_mem = '1MB'", "/* route='/a' */ SET work_mem = '1MB'", "-- why\nSET work_mem = '1MB'",
         "SET/* /* nested */ */work_mem = '1MB'", "SELECT set_config ('work_mem', '1MB', false)",
-        "UPDATE pg_settings SET setting = '1MB' WHERE name = 'work_mem'",
+        "UPDATE pg_settings SET setting = '1MB' WHERE name = 'work_mem'", "; SET work_mem = '1MB'",
+        "DO $$ BEGIN EXECUTE 'SET work' || '_mem = ''1MB'''; END $$",
     ]
     private static let others = [
         "/* a */ LISTEN a", "SELECT pg_advisory_lock\n(5)", "(SELECT pg_try_advisory_lock_shared(5))",
         "CREATE\nTEMP TABLE q (x int)", "/* a */ CREATE TEMPORARY TABLE q (x int)", "CREATE TABLE pg_temp.q (x int)",
         "SELECT 1 AS x INTO\tTEMP q", "/* a */ PREPARE q AS SELECT 1",
-        "-- a\nDECLARE q CURSOR\nWITH\tHOLD FOR SELECT 1",
+        "-- a\nDECLARE q CURSOR\nWITH\tHOLD FOR SELECT 1", "DECLARE \"for\" CURSOR WITH HOLD FOR SELECT 1",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE q AS SELECT 1",
     ]
     /// Everything at once, in one line.
     private static let state: SQLQuery = """
@@ -40,6 +44,35 @@ private struct Furnisher: EngineObserver {
             }
             #expect(try await shop.engine.query(Self.state, as: String.self).one() == before)
             #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `is gone for the next one, also where it was done by a COPY`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let before = try await shop.engine.query(Self.state, as: String.self).one()
+            try await shop.engine.withConnection { connection in
+                let rows = try await connection.copyOut("SELECT pg_try_advisory_lock(5)", as: Bool.self)
+                for try await isLocked in rows { #expect(isLocked) }
+                #expect(try await connection.query(Self.state, as: String.self).one() != before)
+            }
+            #expect(try await shop.engine.query(Self.state, as: String.self).one() == before)
+        }
+    }
+
+    @Test(arguments: [
+        "RESET search_path", "RESET ALL", "DISCARD ALL", "DISCARD TEMP", "DROP TABLE furniture", "UNLISTEN *",
+        "SELECT pg_advisory_unlock_all()", "DO $$ BEGIN RESET search_path; END $$",
+    ])
+    func `is made up for, where it lacks what the connect hooks have made`(statement: String) async throws {
+        try await withShop { shop in
+            let pool = PoolOptions(size: 1, maxOverflow: 0)
+            let engine = try Engine(Engine.Configuration(url: shop.url, pool: pool, observers: [Furnisher()]))
+            let state = try await engine.query(Self.state, as: String.self).one()
+            try await engine.withConnection { _ = try await $0.execute("\(unsafeRaw: statement)") }
+            #expect(try await engine.query("SHOW search_path", as: String.self).one() == "hooked")
+            #expect(try await engine.query(Self.state, as: String.self).one() == state)
+            #expect(engine.statistics.opened == 1)
+            await engine.shutdown()
         }
     }
 

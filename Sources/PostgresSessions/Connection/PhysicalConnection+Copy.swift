@@ -106,6 +106,7 @@ extension PhysicalConnection {
                     isUnnamed: true))
         }
         let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
+        try await attempt { () throws(WireError) in try note(StatementTraits(of: query.text)) }
         try await beginCopy("COPY (\(query.text)) TO STDOUT (\(options))", limits)
         copySavepoint = isInTransaction
         return columns

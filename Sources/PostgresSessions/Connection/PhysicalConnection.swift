@@ -283,7 +283,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// What a user's statement will do to the session.
     @inline(__always)
-    private func note(_ traits: StatementTraits) throws(WireError) {
+    func note(_ traits: StatementTraits) throws(WireError) {
         if let refusal = traits.refusal { throw .refused(refusal) }
         leftovers.formUnion(traits.leaves)
     }

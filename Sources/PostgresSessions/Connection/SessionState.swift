@@ -1,6 +1,6 @@
-/// What statements may leave behind in a connection's session, beyond their transaction.
+/// What statements may leave behind in a connection's session, beyond their transaction, or take away of what connect hooks made.
 ///
-/// Read off a statement's words, once per prepared statement. It errs on the side of cleaning; what a function or a DO block
+/// Read off a statement's words, once per prepared statement. It errs on the side of cleaning; what a function or procedure
 /// does inside the server is not seen: use `resetOnReturn: .discardAll` where that matters.
 struct SessionState: OptionSet, Sendable {
     let rawValue: UInt8
@@ -10,6 +10,7 @@ struct SessionState: OptionSet, Sendable {
     static let advisoryLocks = SessionState(rawValue: 8)
     static let cursors = SessionState(rawValue: 16)
     static let preparedStatements = SessionState(rawValue: 32)
+    static let everything = SessionState(rawValue: 63)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -18,17 +19,22 @@ struct SessionState: OptionSet, Sendable {
         self = []
         switch first {
         case "set": if !["local", "transaction", "constraints"].contains(words.next()) { insert(.settings) }
+        case "reset": insert(.settings)
         case "update": if text.contains("pg_settings") { insert(.settings) }
-        case "listen": insert(.listens)
-        case "create": if text.contains("temp") { insert(.temporaryTables) }
+        case "listen", "unlisten": insert(.listens)
+        case "create", "explain": if text.contains("temp") { insert(.temporaryTables) }
+        case "drop": insert(.temporaryTables)
         case "prepare": if words.next() != "transaction" { insert(.preparedStatements) }
-        case "deallocate", "discard": insert(.preparedStatements)
+        case "deallocate": insert(.preparedStatements)
         case "declare": if words.contain("hold", before: "for") { insert(.cursors) }
+        case "close": insert(.cursors)
+        // A block may put the words together that it executes.
+        case "discard", "do": formUnion(.everything)
         case "insert", "delete", "merge": break
         default: if text.contains("temp") && text.contains("into") { insert(.temporaryTables) }
         }
         if text.contains("set_config") { insert(.settings) }
-        if text.contains("advisory_lock") { insert(.advisoryLocks) }
+        if text.contains("advisory_lock") || text.contains("advisory_unlock") { insert(.advisoryLocks) }
     }
 
     /// The statements that undo it, to be sent outside a transaction, in one flight.
@@ -79,7 +85,8 @@ struct StatementTraits {
     }
 }
 
-/// The words that a statement in lower case begins with, past space, parentheses and comments, which a query's tags are written in.
+/// The words that a statement in lower case begins with, past space, parentheses, empty statements and comments, which a query's tags
+/// are written in. A quoted name is a word with its quotes.
 struct LeadingWords {
     private var rest: Substring.UTF8View
 
@@ -87,9 +94,16 @@ struct LeadingWords {
 
     mutating func next() -> String {
         skipComments()
-        let word = rest.prefix(while: Self.isOfWord)
+        let word = rest.first == Self.quote ? quoted : rest.prefix(while: Self.isOfWord)
         rest = rest.dropFirst(word.count)
         return String(Substring(word))
+    }
+
+    private static let quote = UInt8(ascii: "\"")
+
+    private var quoted: Substring.UTF8View {
+        guard let end = rest.dropFirst().firstIndex(of: Self.quote) else { return rest }
+        return rest[...end]
     }
 
     private static func isOfWord(_ byte: UInt8) -> Bool {
@@ -109,7 +123,7 @@ struct LeadingWords {
 
     private mutating func skipComments() {
         while let byte = rest.first {
-            if byte <= 0x20 || byte == UInt8(ascii: "(") {
+            if byte <= 0x20 || byte == UInt8(ascii: "(") || byte == UInt8(ascii: ";") {
                 rest = rest.dropFirst()
             } else if rest.starts(with: "--".utf8) {
                 rest = rest.drop { $0 != 0x0A && $0 != 0x0D }

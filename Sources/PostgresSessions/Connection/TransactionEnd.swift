@@ -40,7 +40,9 @@ extension SQLQuery {
         guard let first = utf8.first(where: { $0 > 0x20 }) else { return false }
         switch first | 0x20 {
         // A comment's beginning is among them, with the bit set that makes letters small.
-        case UInt8(ascii: "c"), UInt8(ascii: "e"), UInt8(ascii: "p"), UInt8(ascii: "-"), UInt8(ascii: "/"): break
+        case UInt8(ascii: "c"), UInt8(ascii: "e"), UInt8(ascii: "p"), UInt8(ascii: "-"), UInt8(ascii: "/"),
+            UInt8(ascii: ";"):
+            break
         default: return false
         }
         var words = LeadingWords(text.lowercased())

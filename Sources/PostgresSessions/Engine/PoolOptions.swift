@@ -108,7 +108,9 @@ public struct PoolOptions: Sendable, Hashable {
     }
 
     public enum ResetOnReturn: Sendable, Hashable {
-        /// An open transaction is rolled back; a clean connection costs nothing.
+        /// An open transaction is rolled back, and what statements have left in the session (settings, roles, LISTEN, temporary
+        /// tables, advisory locks, cursors, prepared statements) is undone; a clean connection costs nothing. What was left
+        /// is known from the statements' words: what a function or procedure of the server's does is not seen.
         case rollback
         /// `DISCARD ALL` after each use, in the background; prepared statements go too. Connect hooks that have made
         /// settings or the like run again.
