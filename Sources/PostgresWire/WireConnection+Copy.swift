@@ -12,7 +12,7 @@ extension WireConnection {
         beginFlight()
         guard outstanding == 0, PQexitPipelineMode(conn) == 1, PQsendQuery(conn, text) == 1 else {
             isBroken = true
-            throw .lost("cannot begin COPY: \(String(cString: PQerrorMessage(conn)))", lastFatal)
+            throw loss("cannot begin COPY: \(String(cString: PQerrorMessage(conn)))")
         }
         try await flush(limits)
         let result = try await copyResult(limits)
@@ -34,7 +34,7 @@ extension WireConnection {
         let taken = PQputCopyData(conn, start, Int32(bytes.count))
         guard taken >= 0 else {
             isBroken = PQstatus(conn) == CONNECTION_BAD
-            throw .lost(String(cString: PQerrorMessage(conn)), lastFatal)
+            throw loss(String(cString: PQerrorMessage(conn)))
         }
         return taken == 1
     }
@@ -102,14 +102,14 @@ extension WireConnection {
         let result = WireResult(pointer)
         guard PQstatus(conn) == CONNECTION_BAD else { return result }
         isBroken = true
-        throw .lost(WireServerError(pointer).message, lastFatal)
+        throw loss(WireServerError(pointer).message)
     }
 
     private func backToPipeline(_ limits: FlightLimits) async throws(WireError) {
         while try await copyResult(limits) != nil {}
         guard PQenterPipelineMode(conn) == 1 else {
             isBroken = true
-            throw .lost("cannot go back to pipeline mode: \(String(cString: PQerrorMessage(conn)))", lastFatal)
+            throw loss("cannot go back to pipeline mode: \(String(cString: PQerrorMessage(conn)))")
         }
     }
 }

@@ -99,7 +99,7 @@ extension WireConnection {
         let message = lastMessage
         guard PQstatus(conn) == CONNECTION_BAD else { return .refused(message) }
         isBroken = true
-        return .lost(message, lastFatal)
+        return loss(message)
     }
 
     private var lastMessage: String { oneLine(PQerrorMessage(conn)) }
@@ -264,7 +264,7 @@ extension WireConnection {
 
     private func lost(_ message: String) -> WireError {
         isBroken = true
-        return .lost(message, lastFatal)
+        return loss(message)
     }
 
     /// Whether the flight's statement is being cancelled; then the flight ends with `endFlight`.

@@ -61,6 +61,7 @@ package final class WireConnection: @unchecked Sendable {
     @exclusivity(unchecked) var hasConsumed = false
     /// nil once closed. Under a lock, because `sever` may come from any thread.
     private let openSocket: Mutex<Int32?>
+    private let hasBeenShutDown = Atomic<Bool>(false)
     private var isClosed: Bool { openSocket.withLock { $0 == nil } }
 
     /// How long a cancelled statement's flight may take to end before the connection is given up.
@@ -146,11 +147,22 @@ package final class WireConnection: @unchecked Sendable {
     /// The end of a connection whose socket has announced it, with the server's last words: what is said now reaches nobody.
     package func announcedEnd() -> WireError? {
         guard watch.hasEnded, !isAliveNow() else { return nil }
-        return .lost(oneLine(PQerrorMessage(conn)), lastFatal)
+        return loss(oneLine(PQerrorMessage(conn)))
+    }
+
+    /// The connection is gone: by whose doing.
+    func loss(_ message: String) -> WireError {
+        isShutDown ? .shutDown : .lost(message, lastFatal)
     }
 
     /// Asks the flight that runs now, or comes next, to end soon. Any thread; harmless when there is none.
-    package func interrupt() { watch.interrupt() }
+    package func interrupt(forShutdown: Bool = false) {
+        if forShutdown { hasBeenShutDown.store(true, ordering: .relaxed) }
+        watch.interrupt()
+    }
+
+    /// The engine's shutdown has asked for the end of what runs.
+    package var isShutDown: Bool { hasBeenShutDown.load(ordering: .relaxed) }
 
     /// Forgets an interrupt that no flight has heard.
     package func clearInterrupt() { watch.clearInterrupt() }

@@ -52,6 +52,8 @@ package final class WireServerError: Error {
 package enum WireError: Error, Sendable {
     /// The connection is gone; libpq's words, and the server's last ones where it had any.
     case lost(String, WireServerError?)
+    /// The connection is gone, and by our own hand: the engine was shut down.
+    case shutDown
     /// A wait that has a deadline of its own took longer. The connection is unusable.
     case timedOut(String)
     /// libpq refused the call: too many parameters, out of memory. The connection is still good when `isUsable` says so.

@@ -1,4 +1,5 @@
 import PostgresSessions
+import Synchronization
 import Testing
 
 /// A connection that the pool itself talks on (a ping, a reset) is closed only after that conversation: libpq's handle freed
@@ -26,6 +27,32 @@ import Testing
 }
 
 @Suite struct `A pool that is shut down while it connects` {
+    @Test func `answers a connect hook that asks it something at that moment`() async throws {
+        let isHanging = Atomic<Bool>(false)
+        let (answers, engines) = (Journal<Int>(), Journal<Engine>())
+        let diary = Diary(each: { _ in
+            isHanging.store(true, ordering: .relaxed)
+            try await withTaskCancellationHandler {
+                try await Task.sleep(for: .seconds(1000))
+            } onCancel: {
+                for engine in engines.all { answers.append(engine.statistics.connecting) }
+            }
+        })
+        try await withServer { server in
+            try await withEngine(on: server, observers: [diary]) { engine in
+                engines.append(engine)
+                let task = Task(executorPreference: testExecutor) { try await engine.echo(1) }
+                try await eventually("the hook runs") { isHanging.load(ordering: .relaxed) }
+                await engine.shutdown(grace: .zero)
+                guard case EngineError.shutDown = try await failure(of: { try await task.value }) else {
+                    return #expect(Bool(false), "it says why")
+                }
+                #expect(answers.all == [0])
+            }
+            engines.clear()
+        }
+    }
+
     @Test func `does not call that a failure to connect`() async throws {
         try await withServer { server in
             let diary = Diary()

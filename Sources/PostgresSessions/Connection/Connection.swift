@@ -122,7 +122,7 @@ final class ConnectionCore: @unchecked Sendable {
             let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
             if mayRepair && replays.takeRepair() { continue }
             note(outcome, query, connection)
-            return try verdict(on: outcome, options).get()
+            return try verdict(on: outcome, options, isShutDown: home?.engine.pool.isShutDown == true).get()
         }
     }
 

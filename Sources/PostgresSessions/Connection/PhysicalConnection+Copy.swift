@@ -45,6 +45,7 @@ extension PhysicalConnection {
                 isMore = try await fill(&encoder)
                 if !isMore { encoder.finish() }
                 try Task.checkCancellation()
+                try checkNotShutDown()
                 while true {
                     let isTaken = try encoder.buffer.bytes.withUnsafeBytes { bytes throws(WireError) in
                         try wire.offerCopy(bytes)
@@ -195,7 +196,7 @@ extension PhysicalConnection {
     private func failure(_ error: WireServerError, _ text: String, _ limits: FlightLimits) -> any Error {
         guard error.sqlState == "57014" else { return ServerError(error, query: text) }
         if Task.isCancelled { return CancellationError() }
-        if wire.whyInterrupted() == .cancelled { return EngineError.sessionClosed }
+        if wire.whyInterrupted() == .cancelled { return wire.isShutDown ? EngineError.shutDown : .sessionClosed }
         return limits.soft == nil ? ServerError(error, query: text) : EngineError.statementTimedOut(text.excerpt)
     }
 }

@@ -17,6 +17,11 @@ extension PhysicalConnection {
         }
     }
 
+    /// For work of many flights, any of which may have ended before it could be cancelled.
+    func checkNotShutDown() throws(EngineError) {
+        if wire.isShutDown { throw .shutDown }
+    }
+
     /// Undoing what was left behind would undo what the connect hooks have made.
     var mustBeMadeAnew: Bool { !leftovers.isDisjoint(with: madeByHooks) }
 

@@ -81,6 +81,11 @@ extension ConnectionPool {
     func shutdown(grace: Duration) async {
         let patience = Monotonic.now.advanced(by: grace).advanced(by: WireConnection.cancelTimeout)
         let timer = EventLoops.shared.schedule(at: patience) { [weak self] in self?.endShutdown() }
+        let listeners = state.withLock { state in
+            state.isShuttingDown = true
+            return Array(state.listeners.values)
+        }
+        for listener in listeners { listener.sever() }
         await drain(grace: grace)
         EventLoops.shared.cancel(timer)
     }
@@ -100,7 +105,6 @@ extension ConnectionPool {
             let forceAt = now + grace.inNanoseconds
             perform(
                 state.withLock { state in
-                    state.isShuttingDown = true
                     state.onShutDown.append(continuation)
                     state.machine.apply(.shutdown(forceAt: forceAt), at: now, into: &state.effects)
                     let work = collectWork(&state, now)

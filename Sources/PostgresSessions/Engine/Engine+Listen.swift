@@ -1,5 +1,6 @@
 internal import Logging
 internal import PostgresWire
+internal import Synchronization
 
 extension Engine {
     /// Notifications of a channel as they come, on a connection of its own that is not the pool's.
@@ -43,7 +44,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
             self.channel = channel
         }
 
-        deinit { connection?.wire.closeNow() }
+        deinit { close() }
 
         public func next() async throws -> ChannelNotification? { try await next(isolation: #isolation) }
 
@@ -64,8 +65,10 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
         }
 
         private func close() {
-            connection?.wire.closeNow()
-            connection = nil
+            guard let connection else { return }
+            engine.pool.forgetListener(connection.wire)
+            connection.wire.closeNow()
+            self.connection = nil
         }
 
         /// Wakes at least once a second, to hear of the engine's shutdown.
@@ -93,6 +96,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
                     throw ConnectFailure(message: "LISTEN was not answered")
                 }
                 connection = made
+                guard engine.pool.noteListener(made.wire) else { return close() }
                 failures = 0
                 if hasConnected {
                     pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true))
@@ -116,6 +120,21 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
             default: error
             }
         }
+    }
+}
+
+extension ConnectionPool {
+    /// False: the engine has been shut down meanwhile.
+    fileprivate func noteListener(_ wire: WireConnection) -> Bool {
+        state.withLock { state in
+            guard !state.isShuttingDown else { return false }
+            state.listeners[ObjectIdentifier(wire)] = wire
+            return true
+        }
+    }
+
+    fileprivate func forgetListener(_ wire: WireConnection) {
+        state.withLock { _ = $0.listeners.removeValue(forKey: ObjectIdentifier(wire)) }
     }
 }
 

@@ -7,6 +7,7 @@ extension EngineError {
         case .lost(let message, let fatal):
             guard let fatal else { self = .connectionLost(message); return }
             self = .connectionLost("\(fatal.severity) \(fatal.sqlState): \(fatal.message)")
+        case .shutDown: self = .shutDown
         case .timedOut(let what): self = .connectionLost(what)
         case .refused(let message): self = .encoding(message)
         }

@@ -11,6 +11,8 @@ extension ConnectionPool {
         var warmed: [(WarmUpWaiter, Bool)] = []
         var interrupts: [WireConnection] = []
         var severed: [WireConnection] = []
+        /// Giving one up cancels the user's own code, which may ask the engine something there and then.
+        var abandoned: [ConnectRequest] = []
         var leaks: [(PhysicalConnection, Origin?)] = []
         var timer: PoolInstant?
 
@@ -75,8 +77,8 @@ extension ConnectionPool {
                 // libpq's handle must not be freed under the conversation: end that first, by ending its socket.
                 state.deferredCloses[id.slot] = .close(id, connection, reason)
                 work.severed.append(connection.wire)
-            } else {
-                state.requests[id.slot]?.abandon()
+            } else if let request = state.requests[id.slot] {
+                work.abandoned.append(request)
             }
         case .cancelLease(let lease):
             if let connection = state.connections[lease.connection.slot] { work.interrupts.append(connection.wire) }
@@ -97,8 +99,9 @@ extension ConnectionPool {
         if let deadline = work.timer { armTimer(at: deadline) }
         for (continuation, end) in work.resumptions { continuation.resume(returning: end) }
         for task in work.tasks { start(task) }
-        for wire in work.interrupts { wire.interrupt() }
+        for wire in work.interrupts { wire.interrupt(forShutdown: true) }
         for wire in work.severed { wire.sever() }
+        for request in work.abandoned { request.abandon() }
         for (connection, origin) in work.leaks { connector.reportLeak(connection, origin) }
         for (waiter, isWarm) in work.warmed { waiter.end(isWarm) }
         for continuation in work.shutDown { continuation.resume() }

@@ -26,6 +26,8 @@ final class ConnectionPool: Sendable {
         var timer: LoopTimer?
         var timerDeadline = PoolInstant.distantFuture
         var lastConnectFailure: ConnectFailure?
+        /// Connections that are not the pool's, and end with it.
+        var listeners: [ObjectIdentifier: WireConnection] = [:]
         var onShutDown: [CheckedContinuation<Void, Never>] = []
         var onWarm: [WarmUpWaiter] = []
     }

@@ -169,6 +169,7 @@ final class SessionCore: @unchecked Sendable {
     func run(_ first: SQLQuery, _ feed: StatementFeed, in scope: Int?) async throws {
         try claim(scope)
         defer { unclaim() }
+        try lease?.connection.checkNotShutDown()
         var flight = Flight(statement: first, feed: feed)
         _ = try await say(&flight, thenCommit: false)
         if !dueActions.isEmpty { await runActions() }

@@ -113,6 +113,7 @@ final class SessionCursor: RowCursor, @unchecked Sendable {
     /// The chunk that is under way, or one that is asked for now.
     private func land() async throws -> WireResult? {
         try Task.checkCancellation()
+        try core.lease?.connection.checkNotShutDown()
         let flight = Flight(statement: fetch, limits: core.statementLimits, isOwn: true, isUnnamed: true, cursor: text)
         var outcome = try await attempt { connection throws(WireError) in
             if let outcome = try await connection.land() { return outcome }
