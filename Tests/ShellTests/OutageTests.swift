@@ -69,6 +69,19 @@ import Testing
         }
     }
 
+    @Test func `is named to whoever waited in vain, also where it says nothing at all`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .milliseconds(500))
+        try await withWarmEngine(options) { server, engine in
+            server.on(.connect, .hold)
+            engine.invalidate()
+            let error = try await failure { try await engine.echo(1) }
+            #expect("\(error)".contains("127.0.0.1:\(server.port): not connected after 0."), "\(error)")
+            server.recover()
+            try await engine.withConnection(checkoutTimeout: .seconds(20)) { _ in }
+            #expect(engine.statistics.lastConnectFailure == nil)
+        }
+    }
+
     @Test func `costs nobody anything who holds a connection, and its return serves a waiter`() async throws {
         let options = PoolOptions(size: 1, maxOverflow: 1, checkoutTimeout: .seconds(10))
         try await withWarmEngine(options) { server, engine in
@@ -96,6 +109,17 @@ import Testing
             try await engine.answers(7)
             #expect(engine.statistics.connectFailures >= 2)
             #expect(diary.failures.all.allSatisfy { $0.timedOut && $0.message.contains("no answer in time") })
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(15))) struct `A server that does not answer a ping` {
+    @Test func `loses that connection within seconds, and nobody hears of it`() async throws {
+        let options = PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: .seconds(4), prePing: .always)
+        try await withWarmEngine(options) { server, engine in
+            server.on(.ping, .hold, times: 1)
+            try await engine.answers(7)
+            #expect(engine.statistics.opened == 2)
         }
     }
 }

@@ -28,8 +28,11 @@ struct SessionState: OptionSet, Sendable {
         case "deallocate": insert(.preparedStatements)
         case "declare": if words.contain("hold", before: "for") { insert(.cursors) }
         case "close": insert(.cursors)
-        // A block may put the words together that it executes.
-        case "discard", "do": formUnion(.everything)
+        case "discard": formUnion(.everything)
+        case "do":
+            // A block may put the words together that it executes.
+            formUnion(.everything)
+            if !text.contains("execute") && !text.contains("prepare") { remove(.preparedStatements) }
         case "insert", "delete", "merge": break
         default: if text.contains("temp") && text.contains("into") { insert(.temporaryTables) }
         }

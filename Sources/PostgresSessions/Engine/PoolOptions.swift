@@ -94,7 +94,8 @@ public struct PoolOptions: Sendable, Hashable {
         public static func automatic(idleLongerThan threshold: Duration) -> PrePing {
             PrePing(mode: .automatic(idleLongerThan: threshold))
         }
-        /// One round trip at every checkout, as SQLAlchemy's `pool_pre_ping`.
+        /// One round trip at every checkout, as SQLAlchemy's `pool_pre_ping`. Without an answer within two seconds the connection is
+        /// replaced.
         public static let always = PrePing(mode: .always)
         /// No check but the socket's state.
         public static let never = PrePing(mode: .never)

@@ -27,7 +27,8 @@ extension Engine {
         public var timeouts = 0
         /// Attempts to connect that failed.
         public var connectFailures = 0
-        /// Why the last attempt to connect failed, until one succeeds.
+        /// Why the last attempt to connect failed, until one succeeds. Where none has failed: that one has been under way for
+        /// longer than it should, and for how long.
         public var lastConnectFailure: String?
 
         /// In ``EngineError/checkoutTimedOut(_:)``: the task that waited holds a connection of this pool itself.

@@ -112,7 +112,7 @@ extension ConnectionPool {
             switch task {
             case .connect(let id, let request): await connect(id, request)
             case .validate(let id, let connection):
-                let isAlive = await connection.ping(within: Self.housekeepingTimeout)
+                let isAlive = await connection.ping(within: Engine.livenessTimeout)
                 endConversation(id, .validated(id, isAlive))
             case .reset(let id, let connection):
                 let isClean = await reset(connection)

@@ -263,5 +263,14 @@ extension Engine.Statistics {
         timeouts = Int(now.timeouts)
         connectFailures = Int(now.connectFailures)
         lastConnectFailure = state.lastConnectFailure.map { String(describing: $0) }
+        if lastConnectFailure == nil, connecting > 0 { lastConnectFailure = Self.slowestConnect(state.requests) }
+    }
+
+    /// A server that does not answer has not refused yet.
+    private static func slowestConnect(_ requests: [ConnectRequest?]) -> String? {
+        let slowest = requests.compactMap { $0?.progress }.max { $0.age < $1.age }
+        guard let slowest, slowest.age > .milliseconds(200) else { return nil }
+        let age = Duration.milliseconds(slowest.age.inNanoseconds / 1_000_000)
+        return "\(slowest.target.isEmpty ? "" : "\(slowest.target): ")not connected after \(age)"
     }
 }

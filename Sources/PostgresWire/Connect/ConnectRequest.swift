@@ -19,6 +19,7 @@ package final class ConnectRequest: Sendable {
 
     private let state: Mutex<State>
     private let timeout: Duration
+    private let begun = Monotonic.now
     private let onNotice: @Sendable (WireServerError) -> Void
     private let onEnd: @Sendable () -> Void
 
@@ -63,6 +64,9 @@ package final class ConnectRequest: Sendable {
         }
         return try outcome.get()
     }
+
+    /// For a request that is not over: whom it waits for, if that is known, and for how long it has been under way.
+    package var progress: (target: String, age: Duration) { (state.withLock { $0.target }, begun.duration(to: .now)) }
 
     /// Whether its end, whatever it was, is of no interest to anybody.
     package var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
