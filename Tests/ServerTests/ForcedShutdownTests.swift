@@ -60,7 +60,8 @@ enum LongWork: String, CaseIterable, Sendable {
 
     @Test func `leaves no listener's connection, though nobody waits on it`() async throws {
         try await withShop { shop in
-            let engine = try Engine(url: shop.url)
+            let observer = RecordingObserver()
+            let engine = try Engine(Engine.Configuration(url: shop.url, observers: [observer]))
             let channel = "news_\(shop.number)"
             let listening = "%LISTEN%\(channel)%"
             let counting: SQLQuery = """
@@ -79,6 +80,7 @@ enum LongWork: String, CaseIterable, Sendable {
             await engine.shutdown()
             try await eventually("it is gone") { try await shop.engine.query(counting, as: Int.self).one() == 0 }
             #expect(try await notifications.next() == nil)
+            #expect(observer.closed.count == 1)
         }
     }
 }

@@ -180,6 +180,24 @@ private struct NotToday: Error {}
         for continuation in held.withLock({ $0 }) { continuation.resume() }
     }
 
+    @Test func `of the first connect that never ends leaves its turn to the next connection`() async throws {
+        let isHanging = Atomic<Bool>(true)
+        let held = Mutex<[CheckedContinuation<Void, Never>]>([])
+        let diary = Diary(first: { _ in
+            guard isHanging.exchange(false, ordering: .relaxed) else { return }
+            await withCheckedContinuation { continuation in held.withLock { $0.append(continuation) } }
+        })
+        var options = quiet(2)
+        options.connectTimeout = .milliseconds(300)
+        try await withServer { server in
+            try await withEngine(on: server, options, observers: [diary]) { engine in
+                try await engine.answers(7)
+                #expect(diary.events.all.count { $0 == "first connect" } == 2)
+                for continuation in held.withLock({ $0 }) { continuation.resume() }
+            }
+        }
+    }
+
     @Test func `that gives no credentials is left after the connect timeout`() async throws {
         let isHanging = Atomic<Bool>(false)
         var options = quiet()

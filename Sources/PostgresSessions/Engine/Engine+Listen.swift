@@ -69,6 +69,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
             engine.pool.forgetListener(connection.wire)
             connection.wire.closeNow()
             self.connection = nil
+            for observer in engine.configuration.observers { observer.didClose(connection.info) }
         }
 
         /// Wakes at least once a second, to hear of the engine's shutdown.

@@ -136,23 +136,35 @@ struct Connector: Sendable {
     }
 }
 
-/// Runs something until it has succeeded once; others wait for whoever is at it.
+/// Runs something until it has succeeded once; others wait for whoever is at it, unless he has been cancelled.
 actor FirstConnect {
     private var isDone = false
-    private var isRunning = false
+    private var serial = 0
+    /// Whose turn it is.
+    private var runner: Int?
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
-    func run(_ body: sending () async throws -> Void) async throws {
-        while isRunning { await withCheckedContinuation { waiting.append($0) } }
+    func run(_ body: @Sendable () async throws -> Void) async throws {
+        while runner != nil { await withCheckedContinuation { waiting.append($0) } }
         guard !isDone else { return }
-        isRunning = true
-        defer {
-            isRunning = false
-            for waiter in waiting { waiter.resume() }
-            waiting = []
+        serial += 1
+        let turn = serial
+        runner = turn
+        defer { end(turn) }
+        try await withTaskCancellationHandler {
+            try await body()
+        } onCancel: {
+            // He may never come back.
+            Task { await end(turn) }
         }
-        try await body()
         isDone = true
+    }
+
+    private func end(_ turn: Int) {
+        guard runner == turn else { return }
+        runner = nil
+        for waiter in waiting { waiter.resume() }
+        waiting = []
     }
 }
 
