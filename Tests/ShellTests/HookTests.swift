@@ -46,6 +46,20 @@ private struct NotToday: Error {}
         }
     }
 
+    @Test func `hears of no return of a connection of whose loan it did not hear, for it was dead`() async throws {
+        let diary = Diary()
+        try await withWarmEngine(quiet(), observers: [diary]) { server, engine in
+            for round in 1...50 {
+                server.say(ServerBytes.fatal("57P01"))
+                try await Task.sleep(for: .milliseconds(2))  // mostly it has arrived by then
+                while engine.statistics.opened <= round { try await engine.answers(round) }
+            }
+        }
+        let uses = diary.events.all.filter { $0.hasPrefix("check") }
+        #expect(uses.count % 2 == 0)
+        #expect(uses == (0..<uses.count).map { $0 % 2 == 0 ? "checkout" : "checkin" })
+    }
+
     @Test func `hears of no invalidation where a connection is only too many, too old or not needed`() async throws {
         let diary = Diary()
         try await withServer { server in

@@ -129,7 +129,7 @@ final class ConnectionPool: Sendable {
     @inline(__always)
     func isUsable(_ lease: Lease) -> Bool {
         guard lease.wire.unpark() else {
-            giveBack(lease, .broken)
+            apply(.returned(lease.id, .broken))  // no observer has heard of the loan
             return false
         }
         if isObserved { for observer in connector.observers { observer.didCheckOut(lease.connection.info) } }
