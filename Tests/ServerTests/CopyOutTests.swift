@@ -32,6 +32,11 @@ private final class OneThread: TaskExecutor {
     }
 }
 
+/// Takes every refusal for a disconnect.
+private struct Alarmist: EngineObserver {
+    func isDisconnect(_ error: ServerError, verdict: Bool) -> Bool { true }
+}
+
 @Suite struct `Rows that are copied out` {
     private static func numbers(_ column: String, to last: Int = 5000) -> SQLQuery {
         SQLQuery(unsafeRaw: "SELECT \(column) AS i, 'row ' || i AS name FROM generate_series(1, \(last)) i")
@@ -203,6 +208,30 @@ private final class OneThread: TaskExecutor {
                 }
             }
             guard case EngineError.connectionLost = error else { throw error }
+        }
+    }
+
+    @Test(arguments: ["SELECT 1 / (n - 3) FROM generate_series(1, 9) n", "SELECT nonsense"])
+    func `and are refused are told to observers, who judge the connection`(query: String) async throws {
+        try await withShop { shop in
+            let pool = PoolOptions(size: 1, maxOverflow: 0)
+            let engine = try Engine(Engine.Configuration(url: shop.url, pool: pool, observers: [Alarmist()]))
+            for round in 1...2 {
+                _ = try await failure {
+                    try await engine.withConnection { connection in
+                        let rows = try await connection.copyOut("\(unsafeRaw: query)", as: Int.self)
+                        for try await _ in rows {}
+                    }
+                }
+                _ = try await failure {
+                    try await engine.withTransaction { session in
+                        for try await _ in try await session.copyOut("\(unsafeRaw: query)", as: Int.self) {}
+                    }
+                }
+                #expect(try await engine.query("SELECT 1", as: Int.self).one() == 1)
+                #expect(engine.statistics.opened == 2 * round + 1)
+            }
+            await engine.shutdown()
         }
     }
 }

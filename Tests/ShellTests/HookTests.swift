@@ -249,6 +249,10 @@ private struct NotToday: Error {}
             #expect(error.refusal == "XX999")
             try await engine.answers(7)
             #expect(engine.statistics.opened == 2)  // E10
+            server.on(.statement("COMMIT"), .error("XX999"), times: 1)
+            _ = try await failure { try await engine.withTransaction { _ = try await $0.execute("INSERT") } }
+            try await engine.answers(7)
+            #expect(engine.statistics.opened == 3)
         }
     }
 

@@ -191,8 +191,13 @@ final class ConnectionCore: @unchecked Sendable {
         defer { unclaim() }
         let connection = try await readyAlive()
         defer { isLost = isLost || connection.wire.isBroken }
+        return try await noting { try await connection.copyIn(table, columns, source, copyLimits, fill) }
+    }
+
+    /// What the server refuses may be news of its connection.
+    fileprivate func noting<R>(_ body: () async throws -> R) async throws -> R {
         do {
-            return try await connection.copyIn(table, columns, source, copyLimits, fill)
+            return try await body()
         } catch let error as ServerError {
             if let home { home.engine.note(error, on: home.lease, mayWrite: options.accessMode != .readOnly) }
             throw error
@@ -204,7 +209,7 @@ final class ConnectionCore: @unchecked Sendable {
         try query.validated()
         try claim()
         do {
-            let columns = try await readyAlive().beginCopyOut(query, format, copyLimits)
+            let columns = try await noting { try await readyAlive().beginCopyOut(query, format, copyLimits) }
             return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
             endCopyOut(isComplete: false)
@@ -243,7 +248,7 @@ extension ConnectionCore: CopySource {
 
     func finishCopyOut(_ text: String) async throws {
         defer { endCopyOut(isComplete: true) }
-        try await connection?.endCopyOut(text, copyLimits)
+        try await noting { try await connection?.endCopyOut(text, copyLimits) }
     }
 
     func endCopyOut(isComplete: Bool) {

@@ -27,8 +27,13 @@ extension SessionCore: CopySource {
         defer { unclaim() }
         let connection = try await connectionInTransaction()
         defer { noteTransaction() }
+        return try await noting { try await connection.copyIn(table, columns, source, statementLimits, fill) }
+    }
+
+    /// What the server refuses may be news of its connection.
+    private func noting<R>(_ body: () async throws -> R) async throws -> R {
         do {
-            return try await connection.copyIn(table, columns, source, statementLimits, fill)
+            return try await body()
         } catch let error as ServerError {
             if let lease { engine.note(error, on: lease, mayWrite: mayWrite) }
             throw error
@@ -43,7 +48,7 @@ extension SessionCore: CopySource {
         try claim(scope)
         do {
             let connection = try await connectionInTransaction()
-            let columns = try await connection.beginCopyOut(query, format, statementLimits)
+            let columns = try await noting { try await connection.beginCopyOut(query, format, statementLimits) }
             return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
             noteTransaction()
@@ -54,7 +59,7 @@ extension SessionCore: CopySource {
 
     func finishCopyOut(_ text: String) async throws {
         defer { endCopyOut(isComplete: true) }
-        try await lease?.connection.endCopyOut(text, statementLimits)
+        try await noting { try await lease?.connection.endCopyOut(text, statementLimits) }
     }
 
     func endCopyOut(isComplete: Bool) {

@@ -101,6 +101,7 @@ extension SessionCore {
             forgetActions()
             throw EngineError.commitOutcomeUnknown(unknown)
         }
+        if let error = outcome.failure { engine.note(error, on: lease, mayWrite: mayWrite) }
         // Whatever COMMIT answers, the transaction is over.
         endTransaction()
         do {
