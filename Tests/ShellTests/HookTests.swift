@@ -202,11 +202,18 @@ private struct NotToday: Error {}
             await withCheckedContinuation { continuation in held.withLock { $0.append(continuation) } }
         })
         var options = quiet(2)
-        options.connectTimeout = .milliseconds(300)
+        options.connectTimeout = .seconds(1)
         try await withServer { server in
             try await withEngine(on: server, options, observers: [diary]) { engine in
-                try await engine.answers(7)
-                #expect(diary.events.all.count { $0 == "first connect" } == 2)
+                let deadline = ContinuousClock.now + .seconds(40)
+                var answer: Int?
+                while answer == nil, ContinuousClock.now < deadline {
+                    // Where the machine is slow, the next one's time may be up as well.
+                    answer = try? await engine.echo(7)
+                    if answer == nil { try await Task.sleep(for: .milliseconds(10)) }
+                }
+                #expect(answer == 7)
+                #expect(diary.events.all.count { $0 == "first connect" } >= 2)
                 for continuation in held.withLock({ $0 }) { continuation.resume() }
             }
         }
