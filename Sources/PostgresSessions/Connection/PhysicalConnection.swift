@@ -135,13 +135,17 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     /// Sends what has not been sent, and takes the answers that have not come. Where the flight's limits allow, the task's
-    /// cancellation cancels the statement.
-    func readRest(of flight: Flight, departing: Bool) async throws(WireError) {
+    /// cancellation cancels the statement. A batch is taken from the user's sequence here, and rows are decoded as they come, so it
+    /// stays in the caller's isolation, which the standard library's closure leaves unless it captures it.
+    func readRest(
+        of flight: Flight, departing: Bool, isolation: isolated (any Actor)? = #isolation
+    ) async throws(WireError) {
         guard flight.limits.isInterruptible || flight.limits.endsAfterInterrupt else {
             return try await readToEnd(of: flight, departing: departing)
         }
         var failure: WireError?
         await withTaskCancellationHandler {
+            _ = isolation
             do throws(WireError) {
                 try await readToEnd(of: flight, departing: departing)
             } catch {
