@@ -46,6 +46,15 @@ private struct Camel: Codable, Table {
     var firstName: String
 }
 
+private struct Invoice: Codable, Table {
+    static let tableName = "invoices"
+    static let generatedColumns = ["gross", "created_at", "id"]
+    var id: Int?
+    var net: Double
+    var gross: Double?
+    var createdAt: Date?
+}
+
 private func refusal(_ q: SQLQuery) -> String? { reason { try q.validated() } }
 
 @Suite struct `A table query` {
@@ -133,5 +142,18 @@ private func refusal(_ q: SQLQuery) -> String? { reason { try q.validated() } }
         let q = TableSQL<Moody>.insert(Moody(id: 1, mood: .sad))
         #expect(q.text == "INSERT INTO moody (id, mood) VALUES ($1, $2) RETURNING *")
         #expect(q.parameters.bytes.suffix(4) == Array("sad".utf8) + [0])
+    }
+
+    @Test func `reads what the server fills, and never writes it`() {
+        let row = Invoice(id: 7, net: 10, gross: 12, createdAt: .now)
+        #expect(
+            TableSQL<Invoice>.insert(row).text
+                == "INSERT INTO invoices (id, net) VALUES ($1, $2) RETURNING id, net, gross, created_at")
+        #expect(
+            TableSQL<Invoice>.upsert(row).text == """
+                INSERT INTO invoices (id, net) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET net = EXCLUDED.net \
+                RETURNING id, net, gross, created_at
+                """)
+        #expect(TableSQL<Invoice>.update(row).text == "UPDATE invoices SET net = $1 WHERE id = $2")
     }
 }

@@ -84,7 +84,8 @@ extension Session {
         try await RowQuery<T>(runner: runner, query: TableSQL<T>.get(id: id), decoding: .decodable).oneOrNil()
     }
 
-    /// Inserts the row, and returns it as it was stored. A primary key that is nil is left to its default.
+    /// Inserts the row, and returns it as it was stored. A primary key that is nil is left to its default; any other nil is NULL, and
+    /// what the server shall fill stands in ``Table/generatedColumns``.
     @discardableResult
     public func insert<T: Table>(_ row: T) async throws -> sending T {
         try await RowQuery<T>(runner: runner, query: TableSQL.insert(row), decoding: .decodable).one()

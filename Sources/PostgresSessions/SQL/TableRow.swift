@@ -23,10 +23,17 @@ struct TableRow<T: Table> {
         }
         for (key, value) in recorder.fields {
             let column = T.columnName(forKey: key)
-            fields.append(
-                Field(column: column, value: value.query, isNull: value.isNull, isKey: T.primaryKey.contains(column)))
+            let isKey = T.primaryKey.contains(column)
+            guard isKey || !T.generatedColumns.contains(column) else { continue }
+            fields.append(Field(column: column, value: value.query, isNull: value.isNull, isKey: isKey))
         }
-        if fields.isEmpty && refusal == nil { refusal = "\(T.self): it encodes no column" }
+        if recorder.fields.isEmpty && refusal == nil { refusal = "\(T.self): it encodes no column" }
+    }
+
+    /// What an update sets: where there is nothing besides the key, the key, to what it is.
+    var changing: [Field] {
+        let others = fields.filter { !$0.isKey }
+        return others.isEmpty ? fields : others
     }
 }
 

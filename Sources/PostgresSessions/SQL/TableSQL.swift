@@ -79,7 +79,9 @@ package struct TableSQL<T: Table>: Sendable {
     package static func get<ID: SQLEncodable>(id: ID) -> SQLQuery {
         var query: SQLQuery = "SELECT \(columns) FROM \(table) WHERE \(key) = \(id)"
         if T.primaryKey.count != 1 {
-            query.refuse("\(T.self)'s primary key: get(_:id:) needs a key of one column, it has \(T.primaryKey.count)")
+            query.refuse(
+                "\(T.self)'s primary key: get(_:id:) needs a key of one column, it has \(T.primaryKey.count); say query(_:).where(…)"
+            )
         }
         return query
     }
@@ -97,8 +99,7 @@ package struct TableSQL<T: Table>: Sendable {
     package static func upsert(_ row: T) -> SQLQuery {
         let row = TableRow(row)
         var query = insertion(of: row)
-        var others = row.fields.filter { !$0.isKey }
-        if others.isEmpty { others = row.fields }
+        let others = row.changing
         let keys = T.primaryKey.map { name($0) }.joined(separator: ", ")
         let changes = others.map { "\(name($0.column)) = EXCLUDED.\(name($0.column))" as SQLQuery }.joined(
             separator: ", ")
@@ -109,9 +110,7 @@ package struct TableSQL<T: Table>: Sendable {
     /// Sets every column of the row with the same primary key.
     package static func update(_ row: T) -> SQLQuery {
         let row = TableRow(row)
-        var others = row.fields.filter { !$0.isKey }
-        if others.isEmpty { others = row.fields }
-        let changes = others.map { "\(name($0.column)) = \($0.value)" as SQLQuery }.joined(separator: ", ")
+        let changes = row.changing.map { "\(name($0.column)) = \($0.value)" as SQLQuery }.joined(separator: ", ")
         return "UPDATE \(table) SET \(changes) WHERE \(identity(of: row))"
     }
 
