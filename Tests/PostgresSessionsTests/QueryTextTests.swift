@@ -59,6 +59,20 @@ import Testing
         #expect(q.parameters.parameters.map(\.oid) == [0, 20, 20])
     }
 
+    @Test func `binds an enum as its raw value, unless it has a form of its own`() throws {
+        enum Mood: String { case happy }
+        enum Level: Int32, SQLEncodable {
+            case low = 1
+            static var sqlType: SQLType { .int8 }
+            func encode(into buffer: inout SQLEncodingBuffer) throws { try (Int(rawValue) + 40).encode(into: &buffer) }
+        }
+        let nobody: Mood? = nil
+        let q: SQLQuery = "SELECT \(Mood.happy), \(Level.low), \(nobody)"
+        let plain: SQLQuery = "SELECT \("happy"), \(41), \(String?.none)"
+        #expect(q.parameters.bytes == plain.parameters.bytes)
+        #expect(q.parameters.parameters.map(\.oid) == plain.parameters.parameters.map(\.oid))
+    }
+
     @Test func `binds JSON as jsonb`() {
         let q: SQLQuery = "SELECT \(json: ["a": 1])"
         #expect(q.parameters.value(at: 0) == [1] + Array(#"{"a":1}"#.utf8))

@@ -1,4 +1,5 @@
-// A tuple has two elements or more: with a pack of any length, the compiler confuses it with a scalar in longer expressions.
+// A tuple has two elements or more: with a pack of any length, the compiler confuses it with a scalar in longer expressions. With any
+// pack it does, where a tuple's element becomes an optional or an Any; so pairs and triples have words of their own.
 // Three receivers, one vocabulary: a generic over them would need a public protocol that means nothing to users.
 
 extension Session {
@@ -10,6 +11,20 @@ extension Session {
     /// Rows of one column.
     public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: runner, query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B).Type
+    ) -> RowQuery<(A, B)> {
+        RowQuery(runner: runner, query: query, decoding: .tuple())
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable, C: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B, C).Type
+    ) -> RowQuery<(A, B, C)> {
+        RowQuery(runner: runner, query: query, decoding: .tuple())
     }
 
     /// Rows as tuples, column by column.
@@ -35,6 +50,20 @@ extension Connection {
     /// Rows of one column.
     public func query<T: SQLDecodable>(_ query: consuming SQLQuery, as type: T.Type) -> RowQuery<T> {
         RowQuery(runner: .connection(core), query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B).Type
+    ) -> RowQuery<(A, B)> {
+        RowQuery(runner: .connection(core), query: query, decoding: .tuple())
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable, C: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B, C).Type
+    ) -> RowQuery<(A, B, C)> {
+        RowQuery(runner: .connection(core), query: query, decoding: .tuple())
     }
 
     /// Rows as tuples, column by column.
@@ -64,6 +93,20 @@ extension Engine {
         _ query: consuming SQLQuery, as type: T.Type, file: StaticString = #fileID, line: UInt = #line
     ) -> RowQuery<T> {
         RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .scalar)
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B).Type, file: StaticString = #fileID, line: UInt = #line
+    ) -> RowQuery<(A, B)> {
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .tuple())
+    }
+
+    /// Rows as tuples, column by column.
+    public func query<A: SQLDecodable, B: SQLDecodable, C: SQLDecodable>(
+        _ query: consuming SQLQuery, as type: (A, B, C).Type, file: StaticString = #fileID, line: UInt = #line
+    ) -> RowQuery<(A, B, C)> {
+        RowQuery(runner: .engine(self, Origin(file: file, line: line)), query: query, decoding: .tuple())
     }
 
     /// Rows as tuples, column by column.

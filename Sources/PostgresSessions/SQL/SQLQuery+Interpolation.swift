@@ -20,6 +20,23 @@ extension SQLQuery: ExpressibleByStringInterpolation {
             if let value { query.bind(value) } else { query.bindNull(V.sqlType) }
         }
 
+        /// Binds the raw value of an enum, or of anything else that has one and no form of its own.
+        @_disfavoredOverload
+        public mutating func appendInterpolation<V: RawRepresentable>(_ value: V) where V.RawValue: SQLEncodable {
+            query.bind(value.rawValue)
+        }
+
+        /// As above; nil is NULL.
+        @_disfavoredOverload
+        public mutating func appendInterpolation<V: RawRepresentable>(_ value: V?) where V.RawValue: SQLEncodable {
+            if let value { query.bind(value.rawValue) } else { query.bindNull(V.RawValue.sqlType) }
+        }
+
+        // Else the compiler's advice would be to write `json:`.
+        @available(*, unavailable, message: "make its type SQLEncodable; or bind it as jsonb, with \\(json: …)")
+        @_disfavoredOverload
+        public mutating func appendInterpolation<V>(_ value: V) {}
+
         /// Binds any `Encodable` as jsonb.
         public mutating func appendInterpolation(json value: some Encodable) { query.bindJSON(value) }
 

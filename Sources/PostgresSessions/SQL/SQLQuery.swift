@@ -8,7 +8,7 @@ package import PostgresWire
 /// let q: SQLQuery = "SELECT * FROM \(identifier: table) WHERE owner = \(userID) AND tag = ANY(\(tags))"
 /// ```
 ///
-/// - `\(value)` binds any ``SQLEncodable``, optionals included: nil is NULL.
+/// - `\(value)` binds any ``SQLEncodable``, optionals included: nil is NULL. An enum is bound as its raw value.
 /// - `\(json: value)` binds any `Encodable` as jsonb.
 /// - `\(fragment)` inserts another query: its text becomes text, its parameters are renumbered.
 /// - `\(identifier: name)` inserts a quoted name.
