@@ -29,6 +29,27 @@ import Testing
         #expect(try decode([[Int]].self, text: "{{1,2},{3,4}}") == [[1, 2], [3, 4]])
     }
 
+    @Test func `name what they have too few dimensions for`() throws {
+        let flat = reason { _ = try decode([[Int]].self, .int8Array, encoded([1])) }
+        #expect(flat == "the array has 1 dimension, and Array<Int> wants one more")
+        let deep = reason { _ = try decode([[[Int]]].self, .int8Array, encoded([[1]])) }
+        #expect(deep == "the array has 2 dimensions, and Array<Int> wants one more")
+        #expect(reason { _ = try decode([[Int]].self, text: "{1}") }?.contains("fewer dimensions") == true)
+        #expect(try decode([[Int]].self, .jsonbArray, encoded([Parts(numbers: [1])])) == [[1]])
+    }
+
+    @Test func `name the element that does not fit`() {
+        let binary = reason { _ = try decode([Int8].self, .int8Array, encoded([1, 1000])) }
+        #expect(binary?.hasPrefix("element 1 of the array: ") == true)
+        #expect(reason { _ = try decode([Int].self, text: "{1,x}") }?.hasPrefix("element 1 of the array: ") == true)
+    }
+
+    /// An array in JSON.
+    private struct Parts: Encodable, SQLEncodable {
+        var numbers: [Int]
+        func encode(to encoder: any Encoder) throws { try numbers.encode(to: encoder) }
+    }
+
     @Test func `refuse a NULL where the element is not optional, and name its place`() {
         #expect(reason { _ = try decode([Int].self, .int8Array, encoded([1, nil])) }?.contains("element 1") == true)
         #expect(reason { _ = try decode([Int].self, text: "{1,NULL}") }?.contains("element 1") == true)

@@ -159,9 +159,9 @@ import Testing
         #expect(try decode(String.self, .float4, encoded(Float(1e6))) == "1e+06")
     }
 
-    @Test func `takes an enum's bytes as text and a stranger's as hex`() throws {
+    @Test func `takes an enum's bytes as text, and refuses a stranger's`() throws {
         #expect(try decode(String.self, Invented.mood, Array("happy".utf8)) == "happy")
-        #expect(try decode(String.self, Invented.opaque, [0, 1, 2]) == "\\x000102")
+        #expect(reason { _ = try decode(String.self, Invented.opaque, [0, 1, 2]) }?.contains("[UInt8]") == true)
         #expect(try decode([UInt8].self, SQLType(rawValue: 600), [0, 1, 2]) == [0, 1, 2])
     }
 

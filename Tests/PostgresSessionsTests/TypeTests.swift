@@ -184,8 +184,12 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
 
     @Test func `that nobody knows are bytes, and nothing that they might look like`() throws {
         let digits = Array("1234".utf8)
-        #expect(try decode(String.self, Invented.opaque, digits) == "\\x31323334")
         #expect(try decode([UInt8].self, Invented.opaque, digits) == digits)
+        let ownKinds = [(Invented.opaque, "shop.opaque"), (SQLType(rawValue: 3361), "type 3361")]
+        for (type, name) in ownKinds {
+            let reason = reason { _ = try decode(String.self, type, digits) }
+            #expect(reason?.contains(name) == true && reason?.contains("cast it to text") == true)
+        }
         #expect(reason { _ = try decode(Int.self, Invented.opaque, digits) }?.contains("shop.opaque") == true)
         #expect(try decode([UInt8].self, Invented.unknown, digits) == digits)
         for reason in [

@@ -43,10 +43,14 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
             return elements
         }
         for index in 0..<count {
-            if let cell = try reader.next() {
-                elements.append(try Element(sqlCell: cell))
-            } else {
+            guard let cell = try reader.next() else {
                 elements.append(try null(at: index))
+                continue
+            }
+            do {
+                elements.append(try Element(sqlCell: cell))
+            } catch {
+                throw failure(error, at: index, cell, dimensions: reader.dimensions.count)
             }
         }
         return elements
@@ -63,7 +67,14 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
             case .array: elements.append(try nested(dimensions: 2).read(node, as: element) as! Element)
             case .null: elements.append(try null(at: index))
             case .value(let bytes):
-                elements.append(try bytes.withUnsafeBytes { try Element(sqlCell: element.cell($0)) })
+                try bytes.withUnsafeBytes { bytes in
+                    let cell = element.cell(bytes)
+                    do {
+                        elements.append(try Element(sqlCell: cell))
+                    } catch {
+                        throw failure(error, at: index, cell, dimensions: nil)
+                    }
+                }
             }
         }
         return elements
@@ -76,6 +87,16 @@ extension Array: NestedArrayDecodable where Element: SQLDecodable {
             throw SQLValueError("the array has \(dimensions) dimensions, more than \(Self.self)")
         }
         return inner
+    }
+
+    /// What to throw where an element does not decode; `dimensions` are the array's, where they are known.
+    private static func failure(_ error: any Error, at index: Int, _ cell: SQLCell, dimensions: Int?) -> any Error {
+        guard let reason = (error as? SQLValueError)?.reason else { return error }
+        if Element.self is any NestedArrayDecodable.Type, Element.self != [UInt8].self, !cell.isJSON {
+            let found = dimensions.map { "has \($0) dimension\($0 == 1 ? "" : "s")" } ?? "has fewer dimensions"
+            return SQLValueError("the array \(found), and \(Element.self) wants one more")
+        }
+        return SQLValueError("element \(index) of the array: \(reason)")
     }
 
     private static func null(at index: Int) throws -> Element {

@@ -14,8 +14,23 @@ final class CellDecoder: Decoder {
     /// The numbers of the values that are being decoded, one inside the other.
     private var open: [Int] = []
     private var serial = 0
+    /// A copy of the value's bytes, and what else a cell takes to be alive, for a decoder that lives on its own.
+    private var kept: (bytes: UnsafeMutableRawBufferPointer, owner: AnyObject)?
     var codingPath: [any CodingKey] { [] }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+    init() {}
+
+    /// The decoder of one value, for types that open containers in it by hand. `owner` keeps the cell's catalog alive.
+    init(keeping cell: SQLCell, of owner: AnyObject) {
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: cell.bytes.count, alignment: 8)
+        bytes.copyMemory(from: cell.bytes)
+        kept = (bytes, owner)
+        content = .value(SQLCell(bytes: UnsafeRawBufferPointer(bytes), type: cell.type, form: cell.form))
+        open = [0]
+    }
+
+    deinit { kept?.bytes.deallocate() }
 
     static func decode<T: Decodable>(_ type: T.Type, from cell: SQLCell) throws -> T {
         try CellDecoder().decode(type, from: cell)
@@ -146,16 +161,16 @@ extension CellDecoder: SingleValueDecodingContainer {
 extension DecodingFailure {
     /// What a coder says went wrong, without the values that its own description quotes.
     static func reason(of error: DecodingError) -> String {
-        func place(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
-            let path = (context.codingPath + [key].compactMap(\.self)).map(\.stringValue).joined(separator: ".")
+        func place(_ context: DecodingError.Context) -> String {
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
             return path.isEmpty ? "" : " at \(path)"
         }
         switch error {
-        case .keyNotFound(let key, let context): return "there is nothing" + place(context, key)
+        case .keyNotFound(let key, let context): return "there is no key \"\(key.stringValue)\"" + place(context)
         case .valueNotFound(let type, let context): return "\(type) is wanted, and null is there" + place(context)
         case .typeMismatch(let type, let context): return "there is no \(type)" + place(context)
-        case .dataCorrupted(let context): return "there is no valid value" + place(context)
-        @unknown default: return "there is no valid value"
+        case .dataCorrupted(let context): return "the value is none that the type takes" + place(context)
+        @unknown default: return "the value is none that the type takes"
         }
     }
 }

@@ -97,9 +97,10 @@ public struct SQLCell {
 
     var typeName: String { form.catalog?.name(of: type) ?? type.description }
 
-    /// What to do about a type of the database's that nobody knows, or whose form nobody knows.
+    /// What to do about a type that nobody knows, or whose form nobody knows.
     private var remedy: String {
-        guard isBinary, type.isOfDatabase else { return "" }
+        guard isBinary else { return "" }
+        guard type.isOfDatabase else { return type.isNamed ? "" : "; take it as [UInt8], or cast it to text" }
         switch kind {
         case .opaque?: return "; take it as [UInt8], or cast it to text"
         case nil: return "; its form is not known: cast it, as in (value).field::int4 or numbers::int4[]"

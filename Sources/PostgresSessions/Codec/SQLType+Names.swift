@@ -145,6 +145,9 @@ extension SQLType {
 }
 
 extension SQLType: CustomStringConvertible {
+    /// Whether this library has a name for the type.
+    var isNamed: Bool { name != nil || Self.lesserNames[rawValue] != nil || element != nil }
+
     /// The type's name, `int8` or `int8[]`; `type 16411` for one that is not built in.
     public var description: String {
         if let name { return name }

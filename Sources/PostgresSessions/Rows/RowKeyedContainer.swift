@@ -119,11 +119,10 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         return StructDecoder(slot.pointee.columns.takeUnretainedValue())
     }
 
-    func superDecoder(forKey key: Key) throws -> any Decoder { try decode(AnyParts.self, forKey: key).decoder }
-}
-
-/// The decoder of one column's content, for types that open containers in it by hand.
-private struct AnyParts: Decodable {
-    let decoder: any Decoder
-    init(from decoder: any Decoder) throws { self.decoder = decoder }
+    func superDecoder(forKey key: Key) throws -> any Decoder {
+        let cells = try cells()
+        let column = find(key)
+        if column < 0 { throw cells.missing(key.stringValue) }
+        return try slot.pointee.columns.takeUnretainedValue().decoder(at: column)
+    }
 }

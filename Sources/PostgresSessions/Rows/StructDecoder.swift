@@ -72,8 +72,12 @@ final class StructDecoder: Decoder {
         func copy() -> Container { container }
     }
 
+    /// Of the only column's content: an array, or one in JSON.
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        throw SQLValueError("rows decode by column names; take a tuple to decode them in order")
+        guard reader.cells.columns.count == 1 else {
+            throw SQLValueError("rows decode by column names; take a tuple to decode them in order")
+        }
+        return try reader.decoder(at: 0).unkeyedContainer()
     }
 
     func singleValueContainer() throws -> any SingleValueDecodingContainer {
@@ -134,6 +138,18 @@ final class ColumnReader {
     /// `V` is the very type that `place` has room for: no cast is needed.
     private func open<V: SQLDecodable>(_ type: V.Type, at column: Int, into place: UnsafeMutableRawPointer) throws {
         place.initializeMemory(as: V.self, to: try cells.read(type, at: column))
+    }
+
+    /// The decoder of a column's content, for types that open containers in it by hand.
+    func decoder(at column: Int) throws -> any Decoder {
+        guard let cell = try cells.cell(column) else { throw SQLValueError("the value is NULL") }
+        return cell.isJSON ? try read(AnyParts.self, at: column).decoder : CellDecoder(keeping: cell, of: owner)
+    }
+
+    /// JSONDecoder hands out its decoder only from inside.
+    private struct AnyParts: Decodable {
+        let decoder: any Decoder
+        init(from decoder: any Decoder) throws { self.decoder = decoder }
     }
 
     private func readContent<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
