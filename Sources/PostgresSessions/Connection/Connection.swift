@@ -212,7 +212,7 @@ final class ConnectionCore: @unchecked Sendable {
             let columns = try await noting { try await readyAlive().beginCopyOut(query, format, copyLimits) }
             return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
-            endCopyOut(isComplete: false)
+            endCopyOut()
             throw error
         }
     }
@@ -247,11 +247,11 @@ extension ConnectionCore: CopySource {
     var copyLimits: FlightLimits { FlightLimits(soft: options.clientDeadline) }
 
     func finishCopyOut(_ text: String) async throws {
-        defer { endCopyOut(isComplete: true) }
+        defer { endCopyOut() }
         try await noting { try await connection?.endCopyOut(text, copyLimits) }
     }
 
-    func endCopyOut(isComplete: Bool) {
+    func endCopyOut() {
         isLost = isLost || connection?.wire.isBroken == true
         unclaim()
     }

@@ -15,7 +15,14 @@ extension PhysicalConnection {
         var (names, options) = (names, "")
         switch source {
         case .values(let kinds):
-            encoder = CopyEncoder(try await copyColumns(of: table, names, limits), for: kinds)
+            let columns = try await copyColumns(of: table, names, limits)
+            guard kinds.count == columns.count else {
+                let names = columns.map(\.name).joined(separator: ", ")
+                throw EngineError.encoding(
+                    "the rows for \(table): they have \(kinds.count) values, and there are \(columns.count) columns (\(names))"
+                )
+            }
+            encoder = CopyEncoder(columns, for: kinds)
             (names, options) = (encoder.columns.map(\.name), "FORMAT \(encoder.format)")
         case .bytes(let format): (encoder, options) = (CopyEncoder(), try format.options())
         }
@@ -74,6 +81,7 @@ extension PhysicalConnection {
         let outcome = try await attempt { () throws(WireError) in
             try await fly(Flight(statement: query, limits: limits, isOwn: true))
         }
+        if let error = outcome.failure { throw failure(error, "COPY \(target) FROM STDIN", limits) }
         let result = try verdict(on: outcome, SessionOptions()).get()
         let rows = try RowDecoding<(String, Int, Bool)>.tuple().rows(of: result)
         // Nobody writes into what is generated, and COPY without a list of columns leaves it out too.
@@ -97,6 +105,7 @@ extension PhysicalConnection {
         let options = try format.options()
         let query = query.closed
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
+        let copy = "COPY (\(query.text)) TO STDOUT (\(options))"
         // While something else is under way, the protocol does not tell.
         try await attempt { () throws(WireError) in try await landLeftover() }
         let isInTransaction = wire.transactionStatus == .inTransaction
@@ -106,9 +115,12 @@ extension PhysicalConnection {
                     statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
                     isUnnamed: true))
         }
+        if let error = outcome.failure {
+            throw failure(error, copy, limits, shift: "COPY (".count - "SELECT * FROM (".count)
+        }
         let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
         try await attempt { () throws(WireError) in try note(StatementTraits(of: query.text)) }
-        try await beginCopy("COPY (\(query.text)) TO STDOUT (\(options))", limits)
+        try await beginCopy(copy, limits)
         copySavepoint = isInTransaction
         return columns
     }
@@ -193,8 +205,12 @@ extension PhysicalConnection {
     }
 
     /// As a statement's: one that was cancelled says by whom.
-    private func failure(_ error: WireServerError, _ text: String, _ limits: FlightLimits) -> any Error {
-        guard error.sqlState == "57014" else { return ServerError(error, query: text) }
+    ///
+    /// `shift` leads from where the error is said to be to where it is in `text`.
+    private func failure(
+        _ error: WireServerError, _ text: String, _ limits: FlightLimits, shift: Int = 0
+    ) -> any Error {
+        guard error.sqlState == "57014" else { return ServerError(error, query: text, shift: shift) }
         if Task.isCancelled { return CancellationError() }
         if wire.whyInterrupted() == .cancelled { return wire.isShutDown ? EngineError.shutDown : .sessionClosed }
         return limits.soft == nil ? ServerError(error, query: text) : EngineError.statementTimedOut(text.excerpt)

@@ -36,19 +36,17 @@ public struct ServerError: Error, Sendable {
         sqlState: SQLState, severity: String, message: String, detail: String? = nil, hint: String? = nil,
         constraint: String? = nil, table: String? = nil, column: String? = nil, schema: String? = nil,
         dataType: String? = nil, context: String? = nil, position: Int? = nil, query: String? = nil,
-        isStaleStatement: Bool = false
+        isStaleStatement: Bool = false, lacksBinaryForm: Bool = false
     ) {
         var optional: [Field: String] = [:]
         optional[.detail] = detail
-        optional[.hint] =
-            Self.mixesRanges(sqlState, message)
-            ? [hint, Self.rangeHint].compactMap(\.self).joined(separator: " ") : hint
+        let remedy = lacksBinaryForm ? Self.binaryHint : Self.remedy(sqlState, message)
+        optional[.hint] = remedy.map { remedy in hint.map { "\($0) \(remedy)" } ?? remedy } ?? hint
         optional[.constraint] = constraint
         optional[.table] = table
         optional[.column] = column
         optional[.schema] = schema
         optional[.dataType] = dataType
-        if hint == nil && sqlState == .invalidSqlStatementName { optional[.hint] = Self.poolerHint }
         optional[.context] = context
         optional[.query] = query
         report = Report(
@@ -56,8 +54,23 @@ public struct ServerError: Error, Sendable {
             isStaleStatement: isStaleStatement)
     }
 
+    /// What to do about an error that comes of how this library sends values, or keeps statements.
+    private static func remedy(_ state: SQLState, _ message: String) -> String? {
+        switch state {
+        case .invalidSqlStatementName: poolerHint
+        case .datatypeMismatch, .undefinedFunction:
+            if mixesRanges(message) { rangeHint } else { message.contains("bigint") ? integerHint : nil }
+        default: nil
+        }
+    }
+
     private static let poolerHint =
         "through a pooler in transaction mode, prepared statements do not last: configure statementCacheSize: 0"
+
+    private static let binaryHint =
+        "A column's type has no binary form: cast it to text, or say copyOut(_:format: .csv)."
+
+    private static let integerHint = "An Int is bound as bigint: bind Int32 where integer is wanted."
 
     private static let rangeHint = """
         Bind SQLRange or SQLMultirange of Int32 for int4, of Int for int8, of Decimal for num, of SQLDate for date, of SQLTimestamp \
@@ -65,8 +78,8 @@ public struct ServerError: Error, Sendable {
         """
 
     /// A range of one type where one of another is wanted: the server converts none of them.
-    private static func mixesRanges(_ state: SQLState, _ message: String) -> Bool {
-        guard state == .datatypeMismatch || state == .undefinedFunction, message.contains("range") else { return false }
+    private static func mixesRanges(_ message: String) -> Bool {
+        guard message.contains("range") else { return false }
         return ["int4", "int8", "num", "date", "ts", "tstz"].count {
             message.contains($0 + "range") || message.contains($0 + "multirange")
         } > 1

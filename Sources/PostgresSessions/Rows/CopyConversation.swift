@@ -45,13 +45,13 @@ final class CopyConversation: @unchecked Sendable {
     /// Entered. No more rows are wanted. Does not wait.
     func abandon() {
         isOver = true
-        source.endCopyOut(isComplete: false)
+        source.endCopyOut()
     }
 
     /// As `abandon`, from outside.
     func drop() {
         guard !isOver else { return }
         isOver = true
-        if source.resume(hold) { source.endCopyOut(isComplete: false) }
+        if source.resume(hold) { source.endCopyOut() }
     }
 }

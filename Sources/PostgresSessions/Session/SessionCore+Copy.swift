@@ -10,7 +10,7 @@ protocol CopySource: AnyObject, Sendable {
     /// All rows were read.
     func finishCopyOut(_ text: String) async throws
     /// No more rows are wanted. Does not wait.
-    func endCopyOut(isComplete: Bool)
+    func endCopyOut()
 }
 
 extension SessionCore: CopySource {
@@ -26,16 +26,10 @@ extension SessionCore: CopySource {
         try claim(scope)
         defer { unclaim() }
         let connection = try await connectionInTransaction()
-        defer { noteTransaction() }
-        return try await noting { try await connection.copyIn(table, columns, source, statementLimits, fill) }
-    }
-
-    /// What the server refuses may be news of its connection.
-    private func noting<R>(_ body: () async throws -> R) async throws -> R {
         do {
-            return try await body()
-        } catch let error as ServerError {
-            if let lease { engine.note(error, on: lease, mayWrite: mayWrite) }
+            return try await connection.copyIn(table, columns, source, statementLimits, fill)
+        } catch {
+            noteTransaction(after: error)
             throw error
         }
     }
@@ -48,28 +42,31 @@ extension SessionCore: CopySource {
         try claim(scope)
         do {
             let connection = try await connectionInTransaction()
-            let columns = try await noting { try await connection.beginCopyOut(query, format, statementLimits) }
+            let columns = try await connection.beginCopyOut(query, format, statementLimits)
             return CopyConversation(self, hands.hold(), query.text, columns)
         } catch {
-            noteTransaction()
+            noteTransaction(after: error)
             unclaim()
             throw error
         }
     }
 
     func finishCopyOut(_ text: String) async throws {
-        defer { endCopyOut(isComplete: true) }
-        try await noting { try await lease?.connection.endCopyOut(text, statementLimits) }
+        defer { unclaim() }
+        do {
+            try await lease?.connection.endCopyOut(text, statementLimits)
+        } catch {
+            noteTransaction(after: error)
+            throw error
+        }
     }
 
-    func endCopyOut(isComplete: Bool) {
-        if isComplete { noteTransaction() }
-        unclaim()
-    }
+    func endCopyOut() { unclaim() }
 
     /// COPY cannot ride with BEGIN: a pipeline has no COPY.
     private func connectionInTransaction() async throws -> PhysicalConnection {
         if case .active = transaction, riders.isEmpty {
+            try Task.checkCancellation()
         } else {
             var flight = Flight(statement: "SELECT 1")
             _ = try await say(&flight, thenCommit: false)
@@ -78,10 +75,13 @@ extension SessionCore: CopySource {
         return lease.connection
     }
 
-    /// What the protocol says after a conversation that did not go through `say`.
-    private func noteTransaction() {
-        guard let lease else { return }
+    /// What a conversation that did not go through `say` has left of the transaction. A COPY that the server has not refused by
+    /// itself was cancelled, by its own words.
+    private func noteTransaction(after error: any Error) {
+        guard case .active = transaction, let lease else { return }
         if lease.wire.isBroken { return giveBackBroken() }
-        if lease.wire.transactionStatus == .failed { transaction = .failed("25P02") }
+        let refusal = error as? ServerError
+        if let refusal { engine.note(refusal, on: lease, mayWrite: mayWrite) }
+        if lease.wire.transactionStatus == .failed { transaction = .failed(refusal?.sqlState ?? .queryCanceled) }
     }
 }
