@@ -8,8 +8,11 @@ extension Engine {
     /// When the connection is lost, it is made again with growing pauses, and the first element after that says `isGap`:
     /// whatever was sent meanwhile is lost, so look at the tables. Ends when the engine is shut down; leave the loop, or cancel
     /// its task, to end it earlier.
-    public func listen(on channel: String) -> ChannelNotifications {
-        ChannelNotifications(engine: self, channel: channel)
+    ///
+    /// LISTEN is said when the loop begins. With `startsWithGap`, the first element says `isGap` too, as soon as the server listens: who
+    /// looks at the tables then, as after every gap, misses nothing that was sent before.
+    public func listen(on channel: String, startsWithGap: Bool = false) -> ChannelNotifications {
+        ChannelNotifications(engine: self, channel: channel, startsWithGap: startsWithGap)
     }
 }
 
@@ -19,7 +22,8 @@ public struct ChannelNotification: Sendable, Hashable {
     public let payload: String
     /// The server process that sent it.
     public let processID: Int
-    /// Not a notification: the connection was lost and made again, and notifications in between were missed.
+    /// Not a notification: from here on the server listens. The connection was lost and made again, and notifications in between
+    /// were missed; or it is the first one.
     public let isGap: Bool
 }
 
@@ -28,8 +32,9 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
     public typealias Element = ChannelNotification
     let engine: Engine
     let channel: String
+    let startsWithGap: Bool
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(engine, channel) }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(engine, channel, startsWithGap: startsWithGap) }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
         private let engine: Engine
@@ -37,11 +42,11 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
         private var connection: PhysicalConnection?
         private var pending: [ChannelNotification] = []
         private var hasConnected = false
+        private let startsWithGap: Bool
         private var failures = 0
 
-        init(_ engine: Engine, _ channel: String) {
-            self.engine = engine
-            self.channel = channel
+        init(_ engine: Engine, _ channel: String, startsWithGap: Bool) {
+            (self.engine, self.channel, self.startsWithGap) = (engine, channel, startsWithGap)
         }
 
         deinit { close() }
@@ -99,7 +104,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
                 connection = made
                 guard engine.pool.noteListener(made.wire) else { return close() }
                 failures = 0
-                if hasConnected {
+                if hasConnected || startsWithGap {
                     pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true))
                 }
                 hasConnected = true
