@@ -122,11 +122,13 @@ package struct WireNotification: Sendable {
 }
 
 extension WireConnection {
-    /// Waits until the server has said something unasked, or an interrupt. False: the connection is gone.
-    package func waitForNews(until deadline: Monotonic?) async -> Wake {
-        let wake = await watch.wait(for: .read, until: deadline)
+    /// Waits until the server has said something unasked, or an interrupt.
+    ///
+    /// A burst is longer than one read: what is left of it lies in the kernel, and its event is spent.
+    package func waitForNews(until deadline: Monotonic?) async {
+        let wake =
+            hasUnreadBytes ? watch.pendingEnd(deadline) : await watch.wait(for: .read, until: deadline)
         if wake == .ready { consume() }
-        return wake
     }
 
     /// The notifications that have arrived.

@@ -219,6 +219,17 @@ private func withCluster(
         }
     }
 
+    @Test func `says why a standby does not let anybody listen`() async throws {
+        try await withPair { pair in
+            let engine = try pair.engine([pair.standby], "any")
+            let error = await #expect(throws: ServerError.self) {
+                for try await _ in engine.listen(on: "news") { return }
+            }
+            #expect(error?.query == #"LISTEN "news""# && error?.message.contains("recovery") == true)
+            await engine.shutdown()
+        }
+    }
+
     /// Listens on a connection that is not the pool's, until it has heard something.
     private func hear(_ engine: Engine) async throws {
         let news = Task(executorPreference: testExecutor) {

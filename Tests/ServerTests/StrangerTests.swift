@@ -1,6 +1,7 @@
 import Foundation
 import PostgresSessions
 import PostgresSessionsTesting
+import Synchronization
 import Testing
 
 private enum Mood: String, Codable { case happy, sad }
@@ -85,6 +86,56 @@ private struct Parts: Decodable {
             }
             #expect(error?.hint?.contains("Int32") == true)
         }
+    }
+
+    @Test func `listens on several channels over one connection`() async throws {
+        try await withShop { shop in
+            let channels = (0..<50).map { "channel \($0) of \(shop.number)" }
+            var silent = Set(channels)
+            for try await notification in shop.engine.listen(on: channels, startsWithGap: true) {
+                if notification.isGap {
+                    silent.remove(notification.channel)
+                    guard silent.isEmpty else { continue }
+                    #expect(try await shop.backends().count == 1)
+                    try await shop.witness.execute("SELECT pg_notify(unnest(\(channels)::text[]), 'news')")
+                } else {
+                    silent.insert(notification.channel)
+                    if silent.count == channels.count { break }
+                }
+            }
+            #expect(silent == Set(channels))
+        }
+    }
+
+    @Test func `hears a burst of notifications to its end`() async throws {
+        try await withShop { shop in
+            let channel = "burst \(shop.number)"
+            let heard = Atomic<Int>(0)
+            let listening = Task(executorPreference: testExecutor) {
+                for try await notification in shop.engine.listen(on: channel, startsWithGap: true) {
+                    if notification.isGap {
+                        try await shop.witness.execute(
+                            "SELECT pg_notify(\(channel), i::text || ' ' || repeat('x', 100)) FROM generate_series(1, 20000) i"
+                        )
+                    } else {
+                        let count = heard.add(1, ordering: .relaxed).newValue
+                        #expect(notification.payload.hasPrefix("\(count) "))
+                    }
+                }
+            }
+            try await eventually("the burst has been heard") { heard.load(ordering: .relaxed) == 20_000 }
+            listening.cancel()
+            _ = await listening.result
+        }
+    }
+
+    @Test func `is told at once that a channel cannot be`() async throws {
+        let engine = try Engine(url: "postgresql://nowhere.invalid/shop")
+        for name in ["", "a\0b"] {
+            let ended = await outcome { for try await _ in engine.listen(on: name) {} }
+            #expect(ended == .encoding)
+        }
+        await engine.shutdown()
     }
 
     @Test func `looks at the tables when the server listens, and misses nothing`() async throws {

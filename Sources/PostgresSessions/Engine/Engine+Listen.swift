@@ -11,8 +11,15 @@ extension Engine {
     ///
     /// LISTEN is said when the loop begins. With `startsWithGap`, the first element says `isGap` too, as soon as the server listens: who
     /// looks at the tables then, as after every gap, misses nothing that was sent before.
+    ///
+    /// Through a pooler in transaction mode nothing arrives: listen on an engine whose URL leads to the server itself.
     public func listen(on channel: String, startsWithGap: Bool = false) -> ChannelNotifications {
-        ChannelNotifications(engine: self, channel: channel, startsWithGap: startsWithGap)
+        listen(on: [channel], startsWithGap: startsWithGap)
+    }
+
+    /// As the other `listen`, on several channels over one connection. A gap is told for each of them.
+    public func listen(on channels: [String], startsWithGap: Bool = false) -> ChannelNotifications {
+        ChannelNotifications(engine: self, channels: channels, startsWithGap: startsWithGap)
     }
 }
 
@@ -27,26 +34,27 @@ public struct ChannelNotification: Sendable, Hashable {
     public let isGap: Bool
 }
 
-/// The notifications of one channel. Each loop has a connection of its own.
+/// The notifications of some channels. Each loop has a connection of its own.
 public struct ChannelNotifications: AsyncSequence, Sendable {
     public typealias Element = ChannelNotification
     let engine: Engine
-    let channel: String
+    let channels: [String]
     let startsWithGap: Bool
 
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(engine, channel, startsWithGap: startsWithGap) }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(engine, channels, startsWithGap: startsWithGap) }
 
     public final class AsyncIterator: AsyncIteratorProtocol {
         private let engine: Engine
-        private let channel: String
+        private let channels: [String]
         private var connection: PhysicalConnection?
-        private var pending: [ChannelNotification] = []
+        /// A slice, whose first element is taken without moving the others.
+        private var pending: ArraySlice<ChannelNotification> = []
         private var hasConnected = false
         private let startsWithGap: Bool
         private var failures = 0
 
-        init(_ engine: Engine, _ channel: String, startsWithGap: Bool) {
-            (self.engine, self.channel, self.startsWithGap) = (engine, channel, startsWithGap)
+        init(_ engine: Engine, _ channels: [String], startsWithGap: Bool) {
+            (self.engine, self.channels, self.startsWithGap) = (engine, channels, startsWithGap)
         }
 
         deinit { close() }
@@ -55,7 +63,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
 
         public func next(isolation actor: isolated (any Actor)?) async throws -> ChannelNotification? {
             while true {
-                if !pending.isEmpty { return pending.removeFirst() }
+                if let next = pending.popFirst() { return next }
                 try Task.checkCancellation()
                 guard !engine.pool.isShutDown else {
                     close()
@@ -80,7 +88,7 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
         /// Wakes at least once a second, to hear of the engine's shutdown.
         private func wait(_ connection: PhysicalConnection) async {
             let wire = connection.wire
-            _ = await withTaskCancellationHandler {
+            await withTaskCancellationHandler {
                 await wire.waitForNews(until: Monotonic.now.advanced(by: .seconds(1)))
             } onCancel: {
                 wire.interrupt()
@@ -94,18 +102,20 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
 
         private func connect() async throws {
             do {
+                let commands = try channels.map { "LISTEN \(unsafeRaw: try SQLIdentifier.quoted($0))" as SQLQuery }
                 let connector = engine.pool.connector
                 let made = try await connector.connect(connector.request {})
-                let name = try SQLIdentifier.quoted(channel)
-                guard await made.run(["LISTEN \(unsafeRaw: name)"], within: .seconds(10)) else {
+                do {
+                    try await say(commands, on: made)
+                } catch {
                     made.wire.closeNow()
-                    throw ConnectFailure(message: "LISTEN was not answered")
+                    throw error
                 }
                 connection = made
                 guard engine.pool.noteListener(made.wire) else { return close() }
                 failures = 0
                 if hasConnected || startsWithGap {
-                    pending.append(ChannelNotification(channel: channel, payload: "", processID: 0, isGap: true))
+                    pending += channels.map { ChannelNotification(channel: $0, payload: "", processID: 0, isGap: true) }
                 }
                 hasConnected = true
             } catch {
@@ -117,11 +127,20 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
             }
         }
 
+        private func say(_ commands: [SQLQuery], on connection: PhysicalConnection) async throws {
+            guard let last = commands.last else { throw SQLValueError("there is none") }
+            let limits = FlightLimits(hard: Monotonic.now.advanced(by: .seconds(10)), isInterruptible: false)
+            let outcome = try await connection.fly(
+                Flight(leading: commands.dropLast(), statement: last, limits: limits, isOwn: true, isUnnamed: true))
+            if let failure = outcome.failure { throw ServerError(failure, query: outcome.refused) }
+        }
+
         /// The first connection's failure is the caller's to know.
         private func described(_ error: any Error) -> any Error {
             switch error {
             case let failure as WireConnectFailure: EngineError.connectFailed(ConnectFailure(failure))
             case let failure as ConnectFailure: EngineError.connectFailed(failure)
+            case let failure as WireError: EngineError(failure)
             case let failure as SQLValueError: EngineError.encoding("the channel's name: \(failure.reason)")
             default: error
             }

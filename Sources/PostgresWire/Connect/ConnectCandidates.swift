@@ -13,7 +13,10 @@ extension ConnectionParameters {
         var address: String?
         var port: String
 
-        var target: String { name.hasPrefix("/") || name.isEmpty ? "\(name)/.s.PGSQL.\(port)" : "\(name):\(port)" }
+        var target: String {
+            if name.isEmpty { return "the default socket, port \(port)" }
+            return name.hasPrefix("/") ? "\(name)/.s.PGSQL.\(port)" : "\(name):\(port)"
+        }
         var needsResolving: Bool { address == nil && !name.isEmpty && !name.hasPrefix("/") && !name.hasPrefix("@") }
     }
 
