@@ -17,6 +17,13 @@ extension PhysicalConnection {
         }
     }
 
+    /// What a user's statement will do to the session.
+    @inline(__always)
+    func note(_ traits: StatementTraits) throws(WireError) {
+        if let refusal = traits.refusal { throw .refused(refusal) }
+        leftovers.formUnion(traits.leaves)
+    }
+
     /// For work of many flights, any of which may have ended before it could be cancelled.
     func checkNotShutDown() throws(EngineError) {
         if wire.isShutDown { throw .shutDown }

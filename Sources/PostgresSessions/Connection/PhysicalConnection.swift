@@ -285,13 +285,6 @@ final class PhysicalConnection: @unchecked Sendable {
         try wire.queueExecute(prepared: entry.name, command.parameters, isBinary: isBinary)
     }
 
-    /// What a user's statement will do to the session.
-    @inline(__always)
-    func note(_ traits: StatementTraits) throws(WireError) {
-        if let refusal = traits.refusal { throw .refused(refusal) }
-        leftovers.formUnion(traits.leaves)
-    }
-
     // MARK: Its answers
 
     /// Takes one reply. True: it was the flight's last.

@@ -105,14 +105,14 @@ public struct ChannelNotifications: AsyncSequence, Sendable {
                 let commands = try channels.map { "LISTEN \(unsafeRaw: try SQLIdentifier.quoted($0))" as SQLQuery }
                 let connector = engine.pool.connector
                 let made = try await connector.connect(connector.request {})
+                connection = made
+                guard engine.pool.noteListener(made.wire) else { return close() }
                 do {
                     try await say(commands, on: made)
                 } catch {
-                    made.wire.closeNow()
+                    close()
                     throw error
                 }
-                connection = made
-                guard engine.pool.noteListener(made.wire) else { return close() }
                 failures = 0
                 if hasConnected || startsWithGap {
                     pending += channels.map { ChannelNotification(channel: $0, payload: "", processID: 0, isGap: true) }
