@@ -124,6 +124,43 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// Else it would be said in a transaction that the scope around it, which has had its commit, rolls back in silence.
+    @Test(arguments: ["withTransaction", "withSavepoint"])
+    func `says nothing more once the transaction was committed inside it`(around: String) async throws {
+        try await withShop(one) { shop in
+            func body(_ session: Session) async throws {
+                try await session.withTimeout(.seconds(60)) { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    try await session.commit()
+                    let late = await outcome { try await session.execute("INSERT INTO items VALUES (2, 'item')") }
+                    #expect(late == .invalidState)
+                }
+            }
+            if around == "withTransaction" {
+                try await shop.engine.withTransaction { session in try await body(session) }
+            } else {
+                try await shop.engine.withSession { session in
+                    try await session.withSavepoint { session in try await body(session) }
+                }
+            }
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+
+    @Test func `goes on in the next transaction where no scope around it has owned the first`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withSession { session in
+                try await session.withTimeout(.seconds(60)) { session in
+                    for id in 1...2 {
+                        try await session.execute("INSERT INTO items VALUES (\(id), 'item')")
+                        try await session.commit()
+                    }
+                }
+            }
+            #expect(try await shop.itemCount() == 2)
+        }
+    }
+
     @Test func `holds for all of its statements together`() async throws {
         try await withShop(one) { shop in
             let ending = await outcome {

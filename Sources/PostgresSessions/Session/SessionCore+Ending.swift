@@ -291,8 +291,10 @@ extension SessionCore {
         return dueActions
     }
 
-    /// `commit` or `rollback` by hand: every scope that owned part of the transaction is over, but for its end.
+    /// `commit` or `rollback` by hand: every scope that owned part of the transaction is over, but for its end, and so are those
+    /// inside it.
     private func endScopes() {
-        for index in scopes.indices where scopes[index].ownsTransaction { scopes[index].isEnded = true }
+        guard let first = scopes.firstIndex(where: { $0.ownsTransaction }) else { return }
+        for index in first..<scopes.endIndex { scopes[index].isEnded = true }
     }
 }
