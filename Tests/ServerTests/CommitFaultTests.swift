@@ -57,6 +57,23 @@ import Testing
         }
     }
 
+    @Test func `leaves nothing of the transaction's characteristics to the next one`() async throws {
+        try await withShop(behindProxy: true) { shop in
+            try await shop.engine.warmUp()
+            try await shop.engine.withSession { session in
+                try await session.begin(isolationLevel: .serializable, accessMode: .readOnly)
+                try await session.execute("SELECT 1")
+                try shop.proxy.cut(afterBytes: 0, .toClient)
+                #expect(await outcome { try await session.commit() } == .commitOutcomeUnknown)
+                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                let level = try await session.query("SHOW transaction_isolation", as: String.self).one()
+                #expect(level == "read committed")
+                try await session.commit()
+            }
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+
     @Test func `has an unknown outcome on a raw connection too`() async throws {
         try await withShop(behindProxy: true) { shop in
             let ending = await outcome {

@@ -279,6 +279,7 @@ extension SessionCore {
         mayBeCommitted = true
         transaction = .none
         transactionID = nil
+        characteristics = TransactionCharacteristics()
         afterCommit.removeAll()
         afterRollback.removeAll()
     }
