@@ -144,6 +144,33 @@ private func sellOut(_ session: Session) async throws {
         }
     }
 
+    /// L10. What the body says behind it cannot be undone alone, so it does not stay.
+    @Test(arguments: ["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"], [false, true])
+    func `that a text has ended leaves nothing of what a body that throws said after it`(
+        text: String, fails: Bool
+    ) async throws {
+        try await withShop { shop in
+            try await shop.engine.withSession { session in
+                let ending = await outcome {
+                    try await session.withSavepoint { session in
+                        try await add("before", to: session)
+                        try await session.execute(SQLQuery(unsafeRaw: text))
+                        try await add("after", to: session)
+                        if fails { try await session.execute("SELECT 1 / 0") }
+                        throw OutOfStock()
+                    }
+                }
+                #expect(ending == (fails ? .server(.divisionByZero) : .other("OutOfStock(id: 7)")))
+                #expect(session.transactionStatus == .invalidated)
+                #expect(await outcome { try await session.commit() } == .transactionAborted)
+                try await session.rollback()
+                try await add("next", to: session)
+                try await session.commit()
+            }
+            #expect(try await shop.names() == (text.hasPrefix("COMMIT") ? ["before", "next"] : ["next"]))
+        }
+    }
+
     @Test func `that is empty and unsent is rolled back without a word`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in

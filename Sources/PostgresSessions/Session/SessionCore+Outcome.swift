@@ -62,13 +62,13 @@ extension SessionCore {
     }
 
     /// The connection is gone, and the transaction with it.
-    func giveBackBroken() {
+    func giveBackBroken(_ why: String = "the connection was lost") {
         guard let lease else { return }
         self.lease = nil
         if let joined { joined.core.isLost = true } else { engine.pool.giveBack(lease, .broken) }
         savepoints.removeAll()
         riders.removeAll()
-        transaction = .lost("the connection was lost")
+        transaction = .lost(why)
     }
 
     /// Nothing is open any more; the connection goes home.

@@ -188,8 +188,10 @@ extension SessionCore {
             pop(scope)
             unclaim()
         }
-        guard scopes.last?.isEnded == false, let index = savepoints.lastIndex(where: { $0.name == name }) else {
-            return
+        guard scopes.last?.isEnded == false else { return }
+        guard let index = savepoints.lastIndex(where: { $0.name == name }) else {
+            // Its transaction was ended by a statement's text; what the body has said since has no savepoint.
+            return giveBackBroken(Self.savepointGone)
         }
         let isSent = savepoints[index].isSent
         let inner = savepoints[index...].map(\.name)
@@ -203,9 +205,11 @@ extension SessionCore {
         if isUndone && lease.wire.transactionStatus == .inTransaction {
             transaction = .active
         } else {
-            giveBackBroken()
+            giveBackBroken(lease.wire.isBroken ? "the connection was lost" : Self.savepointGone)
         }
     }
+
+    private static var savepointGone: String { "a scope's savepoint was gone when it was to be rolled back to" }
 
     // MARK: Scopes without a savepoint
 
