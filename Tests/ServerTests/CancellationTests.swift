@@ -101,6 +101,30 @@ import Testing
         }
     }
 
+    /// Nor is anybody asked for the rows of a COPY.
+    @Test func `that was cancelled in its transaction begins no COPY in it`() async throws {
+        try await withShop { shop in
+            let asked = Journal<Int>()
+            let task = Task(executorPreference: testExecutor) {
+                try await shop.engine.withSession { session in
+                    try await session.execute("SELECT 1")
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    let rows = (1...3).lazy.map { id in
+                        asked.append(id)
+                        return (id, "item")
+                    }
+                    let copy = await outcome {
+                        try await session.copyIn("items", columns: ["id", "name"], rows: rows)
+                    }
+                    return (copy, session.transactionStatus)
+                }
+            }
+            let (copy, status) = try await task.value
+            #expect(copy == .cancelled && status == .active)
+            #expect(asked.all.isEmpty)
+        }
+    }
+
     @Test func `while it connects leaves no connection behind`() async throws {
         try await withShop(PoolOptions(size: 2, maxOverflow: 0), behindProxy: true) { shop in
             try shop.proxy.stall()

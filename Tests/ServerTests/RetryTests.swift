@@ -32,6 +32,35 @@ private let thrice = RetryPolicy.onConflict(maxAttempts: 3, baseDelay: .millisec
         }
     }
 
+    /// A COPY's code is the transaction's, and one that comes too late does not take its place.
+    @Test func `comes after a conflict in a COPY that the body has swallowed`() async throws {
+        try await withShop(one) { shop in
+            try await shop.witness.execute(
+                """
+                CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40P01'; END $$
+                """)
+            try await shop.witness.execute(
+                "CREATE TRIGGER collide BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION collide()")
+            let ending = await outcome {
+                try await shop.engine.withTransaction(retry: thrice) { session in
+                    let refused = await outcome {
+                        try await session.copyIn("items", columns: ["id", "name"], rows: [(1, "item")])
+                    }
+                    #expect(refused == .server(.deadlockDetected))
+                    #expect(session.transactionStatus == .failed(.deadlockDetected))
+                    let late = await outcome {
+                        for try await _ in try await session.copyOut("SELECT 1::int8", as: Int.self) {}
+                    }
+                    #expect(late == .transactionAborted)
+                    #expect(session.transactionStatus == .failed(.deadlockDetected))
+                }
+            }
+            #expect(ending == .transactionAborted)
+            #expect(shop.observer.retries == [2, 3])
+        }
+    }
+
     @Test(arguments: ["commit()", "COMMIT"])
     func `never comes where the body has committed`(by: String) async throws {
         try await withShop { shop in
