@@ -137,6 +137,31 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test(arguments: ["COMMIT", "COMMIT AND CHAIN"], [false, true])
+    func `is done at once where the server refuses a text's COMMIT`(text: String, isInBatch: Bool) async throws {
+        try await withShop(one) { shop in
+            try await shop.witness.execute(
+                "CREATE TABLE pairs (id int8 PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
+            let told = Journal<String>()
+            try await shop.engine.withSession { session in
+                session.afterCommit { told.append("committed") }
+                session.afterRollback { told.append("rolled back") }
+                try await session.execute(batch: ["INSERT INTO pairs VALUES (1)", "INSERT INTO pairs VALUES (1)"])
+                let ending = await outcome {
+                    if isInBatch {
+                        try await session.execute(batch: ["SELECT 1", SQLQuery(unsafeRaw: text)])
+                    } else {
+                        try await session.execute(SQLQuery(unsafeRaw: text))
+                    }
+                }
+                #expect(ending == .server(.uniqueViolation))
+                #expect(session.transactionStatus == .idle)
+                #expect(told.all == ["rolled back"])
+            }
+            #expect(told.all == ["rolled back"])
+        }
+    }
+
     @Test func `waits where the last statement found no connection`() async throws {
         try await withShop(one) { shop in
             let told = Journal<String>()

@@ -142,12 +142,18 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: query, rows: rows)
-        let outcome = try await say(&flight, thenCommit: false)
+        let outcome: FlightOutcome
+        do {
+            outcome = try await say(&flight, thenCommit: false)
+        } catch {
+            await runActions()
+            throw error
+        }
         if !dueActions.isEmpty { await runActions() }
         return outcome.result.unsafelyUnwrapped
     }
 
-    /// Of a transaction that a statement's own text has ended.
+    /// Of a transaction that a statement's own text has ended, or was to commit.
     @inline(never)
     private func runActions() async {
         for action in takeActions() { await action() }
@@ -160,7 +166,13 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: first, further: Array(queries.dropFirst()))
-        let results = try await say(&flight, thenCommit: false).results
+        let results: [WireResult]
+        do {
+            results = try await say(&flight, thenCommit: false).results
+        } catch {
+            await runActions()
+            throw error
+        }
         if !dueActions.isEmpty { await runActions() }
         return results
     }
@@ -171,7 +183,12 @@ final class SessionCore: @unchecked Sendable {
         defer { unclaim() }
         try lease?.connection.checkNotShutDown()
         var flight = Flight(statement: first, feed: feed)
-        _ = try await say(&flight, thenCommit: false)
+        do {
+            _ = try await say(&flight, thenCommit: false)
+        } catch {
+            await runActions()
+            throw error
+        }
         if !dueActions.isEmpty { await runActions() }
     }
 
