@@ -119,6 +119,31 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// In the same flight, where nobody has heard yet that it is gone: a batch, COMMIT, the question for the transaction's id.
+    @Test(arguments: ["execute(batch:)", "pipeline", "commit(with:)"], [false, true])
+    func `that is dropped in the flight in which it is said again is not missed`(how: String, tracks: Bool) async throws
+    {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), session: SessionOptions(tracksOutcome: tracks)) {
+            shop in
+            let drop: SQLQuery = "DEALLOCATE ALL"
+            func insert(_ id: Int) -> SQLQuery { "INSERT INTO items VALUES (\(id), 'item')" }
+            for id in [1, 10] {
+                try await shop.engine.withSession { session in
+                    try await session.execute(insert(id))
+                    try await session.execute(drop)
+                    switch how {
+                    case "pipeline": _ = try await session.pipeline(session.query(drop), session.query(insert(id + 1)))
+                    case "execute(batch:)": try await session.execute(batch: [drop, insert(id + 1), insert(id + 2)])
+                    default: try await session.commit(with: drop)
+                    }
+                    try await session.commit()
+                }
+            }
+            let count = ["pipeline": 4, "execute(batch:)": 6][how] ?? 2
+            #expect(try await shop.itemCount() == count)
+        }
+    }
+
     @Test func `is not kept where the cache is off`() async throws {
         try await withShop(one, statementCacheSize: 0) { shop in
             for number in 1...3 {

@@ -210,7 +210,7 @@ final class PhysicalConnection: @unchecked Sendable {
     private func say(_ feed: StatementFeed, of flight: Flight) async throws(WireError) {
         var turn = Monotonic.now
         while reader.outcome.failure == nil, !wire.isCancelling, let statement = feed.next() {
-            reader.refusal = try queued { () throws(WireError) in try queue(statement, of: flight, isOwn: false) }
+            reader.refusal = try queued { () throws(WireError) in try queue(statement, of: flight, isLater: true) }
             guard reader.refusal == nil else { return }
             reader.outcome.fed += 1
             guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) else { continue }
@@ -244,8 +244,8 @@ final class PhysicalConnection: @unchecked Sendable {
 
     private func queueEnd(of flight: Flight) throws(WireError) {
         // A stream's first FETCH tells nobody more than its DECLARE.
-        for command in flight.further { try queue(command, of: flight, isOwn: flight.isOwn || flight.isUnnamed) }
-        if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true) }
+        for one in flight.further { try queue(one, of: flight, isOwn: flight.isOwn || flight.isUnnamed, isLater: true) }
+        if let trailing = flight.trailing { try queue(trailing, of: flight, isOwn: true, isLater: true) }
     }
 
     /// What libpq itself refuses (it cannot be said in the protocol) comes back as a refusal.
@@ -259,9 +259,13 @@ final class PhysicalConnection: @unchecked Sendable {
         }
     }
 
-    private func queue(_ command: SQLQuery, of flight: Flight, isOwn: Bool) throws(WireError) {
+    /// Behind a DEALLOCATE of the same flight there is nothing prepared.
+    private func queue(
+        _ command: SQLQuery, of flight: Flight, isOwn: Bool = false, isLater: Bool = false
+    ) throws(WireError) {
+        let isUnnamed = flight.isUnnamed || isLater && leftovers.contains(.preparedStatements)
         let isBinary = textStatements.isEmpty || !textStatements.contains(flight.cursor ?? command.utf8)
-        try queue(command, isOwn: isOwn, isUnnamed: flight.isUnnamed, isBinary: isBinary)
+        try queue(command, isOwn: isOwn, isUnnamed: isUnnamed, isBinary: isBinary)
         if plan.count == 1 && flight.livenessTimeout != nil && !flight.leading.isEmpty { try wire.queueFlushRequest() }
     }
 
