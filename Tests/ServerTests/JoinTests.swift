@@ -237,6 +237,33 @@ private struct Item: Codable, Table {
         }
     }
 
+    @Test(arguments: ["COMMIT AND CHAIN", "ROLLBACK AND CHAIN"], JoinTransactionMode.allCases)
+    func `has in the session's hands the transaction that a text has begun there`(
+        text: String, mode: JoinTransactionMode
+    ) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            try await shop.engine.withConnection { connection in
+                try await connection.execute("BEGIN")
+                try await connection.execute("SAVEPOINT mark")
+                try await connection.withSession(joinTransactionMode: mode) { session in
+                    for id in [1, 3] {
+                        try await session.execute("INSERT INTO items VALUES (\(id), 'before')")
+                        try await session.execute(SQLQuery(unsafeRaw: text))
+                        try await session.execute("INSERT INTO items VALUES (\(id + 1), 'behind')")
+                        try await session.commit()
+                    }
+                    try await session.execute(SQLQuery(unsafeRaw: text))
+                    try await session.execute("INSERT INTO items VALUES (5, 'left')")
+                }
+                try await connection.execute("INSERT INTO items VALUES (6, 'after')")
+            }
+            let isCommitted = text.hasPrefix("COMMIT")
+            let names =
+                isCommitted ? ["before", "behind", "before", "behind", "after"] : ["behind", "behind", "after"]
+            #expect(try await shop.names() == names)
+        }
+    }
+
     @Test func `gives its transaction no characteristics that it cannot have any more`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { connection in

@@ -268,6 +268,11 @@ extension SessionCore {
         note(end, outcome)
         (transaction, transactionID) = (now, nil)
         savepoints.removeAll()
+        if let joined {
+            // What was open before is over, and what is open now is the session's.
+            frame = .own
+            joined.core.savepoints.forgetAll()
+        }
         if options.hasLocalSettings {
             riders.append(Rider(command: SQLQuery(settingLocally: options.localSettings)))
         }
