@@ -136,6 +136,9 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
                     case "execute(batch:)": try await session.execute(batch: [drop, insert(id + 1), insert(id + 2)])
                     default: try await session.commit(with: drop)
                     }
+                    // Nor is one that was said ahead of the second of two.
+                    try await session.execute(batch: [drop, "SELECT 1", drop])
+                    try await session.execute("SELECT 1")
                     try await session.commit()
                 }
             }

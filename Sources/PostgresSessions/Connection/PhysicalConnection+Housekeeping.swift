@@ -18,10 +18,11 @@ extension PhysicalConnection {
     }
 
     /// What a user's statement will do to the session.
-    @inline(__always)
-    func note(_ traits: StatementTraits) throws(WireError) {
+    @inline(__always) @discardableResult
+    func note(_ traits: StatementTraits) throws(WireError) -> SessionState {
         if let refusal = traits.refusal { throw .refused(refusal) }
         leftovers.formUnion(traits.leaves)
+        return traits.leaves
     }
 
     /// For work of many flights, any of which may have ended before it could be cancelled.

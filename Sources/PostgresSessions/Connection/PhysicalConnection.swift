@@ -52,7 +52,6 @@ final class PhysicalConnection: @unchecked Sendable {
         var text: [UInt8] = []
     }
 
-    private static let longestTurn = Duration.milliseconds(10)
     /// Of a feed's statements, before the first of them leave and their answers are looked for.
     private static let saidAtOnce = 128
 
@@ -182,7 +181,7 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Where the server is always faster than its reader, the others on its thread are let in now and then.
     @inline(__always)
     static func endTurnIfLong(_ turn: inout Monotonic) async {
-        guard turn.duration(to: .now) > longestTurn else { return }
+        guard turn.duration(to: .now) > .milliseconds(10) else { return }
         await Task.yield()
         turn = .now
     }
@@ -259,13 +258,13 @@ final class PhysicalConnection: @unchecked Sendable {
         }
     }
 
-    /// Behind a DEALLOCATE of the same flight there is nothing prepared.
+    /// Behind a DEALLOCATE of its flight nothing that was prepared is there, and another one is not known by its answer.
     private func queue(
-        _ command: SQLQuery, of flight: Flight, isOwn: Bool = false, isLater: Bool = false
+        _ query: SQLQuery, of flight: Flight, isOwn: Bool = false, isLater: Bool = false
     ) throws(WireError) {
         let isUnnamed = flight.isUnnamed || isLater && leftovers.contains(.preparedStatements)
-        let isBinary = textStatements.isEmpty || !textStatements.contains(flight.cursor ?? command.utf8)
-        try queue(command, isOwn: isOwn, isUnnamed: isUnnamed, isBinary: isBinary)
+        let isBinary = textStatements.isEmpty || !textStatements.contains(flight.cursor ?? query.utf8)
+        try queue(query, isOwn: isOwn, isUnnamed: isUnnamed, isBinary: isBinary)
         if plan.count == 1 && flight.livenessTimeout != nil && !flight.leading.isEmpty { try wire.queueFlushRequest() }
     }
 
@@ -273,7 +272,7 @@ final class PhysicalConnection: @unchecked Sendable {
         if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
         guard !isUnnamed, cache.keeps(command.utf8) else {
             let text = command.text
-            if !isOwn { try note(StatementTraits(of: text)) }
+            if !isOwn, try note(StatementTraits(of: text)).contains(.preparedStatements) { cache.forgetAll() }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(Planned(text: command.utf8))
             return
