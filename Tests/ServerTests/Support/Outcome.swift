@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// What came of an attempt, in one comparable word.
-enum Outcome: Equatable {
+enum Outcome: Hashable {
     case returned, cancelled
     case server(SQLState)
     case checkoutTimedOut, tooManyWaiters, connectFailed, connectionLost, commitOutcomeUnknown, transactionAborted
