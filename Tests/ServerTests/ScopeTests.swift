@@ -104,6 +104,23 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// Not the one that an earlier scope had found.
+    @Test func `leaves the limit that a rollback to a savepoint inside it has brought back`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.withTransaction { session in
+                _ = try await session.withTimeout(.seconds(60)) { session in try await session.execute("SELECT 1") }
+                try await session.execute("SET LOCAL statement_timeout TO '7s'")
+                try await session.execute("SAVEPOINT mark")
+                try await session.withTimeout(.seconds(60)) { session in
+                    try await session.execute("SELECT 1")
+                    _ = try await session.execute("ROLLBACK TO mark")
+                }
+                let limit = try await session.query("SHOW statement_timeout", as: String.self).one()
+                #expect(limit == "7s")
+            }
+        }
+    }
+
     @Test func `says so where its time is up before there is a connection`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withConnection { _ in

@@ -274,9 +274,11 @@ extension SessionCore.Rider {
     /// The limit is again what it was before the scope. Where a rollback has taken the scope's limit back, it has been since.
     static func endOfTimeout(depth: Int) -> Self {
         let kept: SQLQuery = "nullif(current_setting('\(unsafeRaw: setting(depth))', true), '')"
-        return Self(
-            command:
-                "SELECT set_config('statement_timeout', coalesce(\(kept), current_setting('statement_timeout')), true)")
+        let command: SQLQuery = """
+            SELECT set_config('statement_timeout', coalesce(\(kept), current_setting('statement_timeout')), true),
+            set_config('\(unsafeRaw: setting(depth))', '', true)
+            """
+        return Self(command: command)
     }
 
     private static func setting(_ depth: Int) -> String { "postgres_sessions.timeout_\(depth)" }
