@@ -16,7 +16,8 @@ extension SessionModel {
         if isBeyond { return [self] }
         return candidates(event).flatMap(\.actionsOfLost).filter { candidate in
             candidate.outcome == event.outcome && candidate.state.fits(event)
-                && (candidate.value == nil || candidate.value == event.value)
+                && (candidate.value == nil || candidate.value == event.value
+                    || event.value == nil && event.outcome == .commitOutcomeUnknown)
         }.map(\.state)
     }
 
@@ -48,7 +49,7 @@ extension SessionModel {
         case .copyOut(let rows, let read): return flight([.nothing], event) { _ in String(min(rows, max(1, read))) }
         case .copyIn(let rows, let fault): return copy(rows, fault, event)
         case .begin(let how): return begin(how)
-        case .commit: return commit(event)
+        case .commit, .commitAtCut: return commit(event)
         case .rollback: return rollback()
         case .close: return [result(.returned) { $0.close() }]
         case .prepare(let number): return prepare(number, event)
@@ -174,8 +175,9 @@ extension SessionModel {
         guard isArmed, phase == .active else { return found }
         found.append(result(.connectionLost) { $0.lose() })
         for outcome in [self, state] {
+            let verdict = outcome.committed == committed ? state.committed == committed ? nil : "aborted" : "committed"
             found.append(
-                result(.commitOutcomeUnknown) { unknown in
+                result(.commitOutcomeUnknown, value: verdict) { unknown in
                     unknown.forget()
                     unknown.mayBeCommitted = true
                     (unknown.committed, unknown.prepared) = (outcome.committed, outcome.prepared)

@@ -321,8 +321,9 @@ extension SessionModel {
             found.append(result(.connectionLost) { $0.lose() })
             if commits {
                 for rows in [committed, whole.committed] {
+                    let verdict = rows == whole.committed ? rows == committed ? nil : "committed" : "aborted"
                     found.append(
-                        result(.commitOutcomeUnknown) { state in
+                        result(.commitOutcomeUnknown, value: verdict) { state in
                             state.forget()
                             (state.committed, state.mayBeCommitted) = (rows, true)
                         })

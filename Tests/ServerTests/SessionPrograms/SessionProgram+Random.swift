@@ -137,7 +137,9 @@ private struct ProgramMaker {
         let cancels = mix.isCancelled && (!mix.isEnded || below(2) == 0)
         guard mix.isTimed, below(3) > 0 else { return cancels ? .cancel : .execute(.endOfBackend) }
         if !cancels, below(2) == 0 {
-            return .cut(afterBytes: one(of: [0, 1, 6, 15, 30, 60, 100, 200, 1000]), one(of: [.toClient, .toServer]))
+            let direction = one(of: [FaultProxy.Direction.toClient, .toServer])
+            if below(2) == 0 { return .commitAtCut(afterBytes: below(30), direction) }
+            return .cut(afterBytes: one(of: [0, 1, 6, 15, 30, 60, 100, 200, 1000]), direction)
         }
         let microseconds = one(of: [0, 100, 300, 1000, 3000, 8000])
         return cancels ? .cancelSoon(microseconds) : .endSoon(microseconds)

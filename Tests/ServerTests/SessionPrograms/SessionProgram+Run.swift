@@ -176,9 +176,21 @@ struct ProgramRun: Sendable {
         } catch {
             event.outcome = Outcome(error)
             event.status = session.transactionStatus
+            if case .prepare = step {} else { event.value = await verdict(on: error) }
             note(event, wasCancelled)
             throw error
         }
+    }
+
+    /// What the server says of a COMMIT without an answer, where the transaction's id is known.
+    private func verdict(on error: any Error) async -> String? {
+        guard case EngineError.commitOutcomeUnknown(let commit) = error, commit.transactionID != nil else { return nil }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < deadline {
+            let verdict = await Task.detached { try? await shop.witness.outcome(of: commit) }.value
+            if let verdict, verdict != .inProgress { return "\(verdict)" }
+        }
+        return "nothing"
     }
 
     private func perform(_ scope: ProgramScope, _ steps: [Step], _ session: Session) async throws {
@@ -237,6 +249,9 @@ struct ProgramRun: Sendable {
             return String(count)
         case .copyIn(let rows, let fault): return try await copy(rows, fault, session)
         case .begin(let how): try await session.begin(isolationLevel: how.level, accessMode: how.mode)
+        case .commitAtCut(let count, let direction):
+            shop.link?.cut(afterBytes: count, direction)
+            try await session.commit()
         case .commit: try await session.commit()
         case .rollback: try await session.rollback()
         case .close: await session.close()

@@ -63,6 +63,8 @@ indirect enum Step: Sendable {
     case cancelSoon(Int), endSoon(Int)
     /// The proxy, if one stands there, ends a connection behind so many more bytes.
     case cut(afterBytes: Int, FaultProxy.Direction)
+    /// The same, and `commit` at once.
+    case commitAtCut(afterBytes: Int, FaultProxy.Direction)
     /// The engine's connections are replaced when they come home.
     case invalidate
     /// Said while a stream is being read.
