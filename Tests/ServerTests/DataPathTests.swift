@@ -242,6 +242,33 @@ private let fillBooks: SQLQuery = """
         }
     }
 
+    @Test(
+        arguments: [
+            "COMMIT", "/* all */ end", "COMMIT AND CHAIN", "ROLLBACK", "abort", "ROLLBACK WORK",
+            "PREPARE TRANSACTION 'a'",
+        ],
+        [0, 256])
+    func `a sandbox is not ended by a statement's text`(text: String, statementCacheSize: Int) async throws {
+        try await withShop(statementCacheSize: statementCacheSize) { shop in
+            let end = SQLQuery(unsafeRaw: text)
+            try await shop.engine.withSandbox { engine in
+                try await engine.withSession { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    await #expect(throws: EngineError.self) { try await session.execute(end) }
+                    try await session.execute("SAVEPOINT mark")
+                    try await session.execute("ROLLBACK WORK TO SAVEPOINT mark")
+                    try await session.commit()
+                }
+                await #expect(throws: EngineError.self) { try await engine.execute(end) }
+                try await engine.withConnection { connection in
+                    await #expect(throws: EngineError.self) { try await connection.execute(end) }
+                }
+                #expect(try await engine.query("SELECT count(*) FROM items", as: Int.self).one() == 1)
+            }
+            #expect(try await shop.itemCount() == 0)
+        }
+    }
+
     @Test func `a sandbox keeps nothing of what it commits`() async throws {
         try await withShop { shop in
             try await shop.engine.execute(makeBooks)

@@ -272,7 +272,7 @@ final class PhysicalConnection: @unchecked Sendable {
         if !isOwn, let lastStatement { lastStatement.note(command.utf8) }
         guard !isUnnamed, cache.keeps(command.utf8) else {
             let text = command.text
-            if !isOwn, try note(StatementTraits(of: text)).contains(.preparedStatements) { cache.forgetAll() }
+            if !isOwn, try note(cache.traits(of: text)).contains(.preparedStatements) { cache.forgetAll() }
             try wire.queueExecute(text: text, command.parameters, isBinary: isBinary)
             plan.append(Planned(text: command.utf8))
             return

@@ -62,7 +62,7 @@ struct StatementTraits {
     /// Why it cannot be said, if it cannot.
     let refusal: String?
 
-    init(of text: String) {
+    init(of text: String, inSandbox: Bool) {
         let text = text.lowercased()
         var words = LeadingWords(text)
         let first = words.next()
@@ -70,6 +70,9 @@ struct StatementTraits {
         if first == "copy" && (text.contains("stdin") || text.contains("stdout")) {
             // A conversation that a flight cannot have.
             refusal = "COPY from STDIN or to STDOUT goes through copyIn and copyOut"
+        } else if inSandbox && Self.endsTransaction(first, words) {
+            refusal =
+                "a sandbox's transaction is not ended by a statement's text: use the session's commit() and rollback()"
         } else {
             refusal = Self.changesEncoding(text, first, words) ? Self.encodingStays : nil
         }
@@ -77,6 +80,19 @@ struct StatementTraits {
     }
 
     static let encodingStays = "client_encoding stays UTF8: what goes to the server and comes from it is Swift's text"
+
+    private static func endsTransaction(_ first: String, _ words: LeadingWords) -> Bool {
+        var words = words
+        switch first {
+        case "commit", "end", "abort": return words.next() != "prepared"
+        case "prepare": return words.next() == "transaction"
+        case "rollback":
+            let second = words.next()
+            let isLong = ["work", "transaction"].contains(second)
+            return !["to", "prepared"].contains(isLong ? words.next() : second)
+        default: return false
+        }
+    }
 
     /// All text of the connection would be misread.
     private static func changesEncoding(_ text: String, _ first: String, _ words: LeadingWords) -> Bool {

@@ -33,9 +33,11 @@ struct StatementCache {
         /// come in one piece, which costs less for each.
         var mayHaveManyRows: Bool { rowCount.map { $0 >= 1_000 } ?? true }
 
-        init(name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, next: Entry?) {
+        init(
+            name: String, text: [UInt8], types: [UInt32], lastUse: UInt64, traits: StatementTraits, next: Entry?
+        ) {
             (self.name, self.text, self.types, self.lastUse, self.next) = (name, text, types, lastUse, next)
-            traits = StatementTraits(of: String(decoding: text, as: UTF8.self))
+            self.traits = traits
         }
     }
 
@@ -72,6 +74,8 @@ struct StatementCache {
     }
 
     let capacity: Int
+    /// The connection's transaction is a sandbox's, which no text may end.
+    var isInSandbox = false
     /// The chains, by digest: a power of two of them.
     private var chains: [Entry?]
     private(set) var count = 0
@@ -102,6 +106,8 @@ struct StatementCache {
 
     func keeps(_ text: [UInt8]) -> Bool { capacity > 0 && text.count <= Self.longestText }
 
+    func traits(of text: String) -> StatementTraits { StatementTraits(of: text, inSandbox: isInSandbox) }
+
     var hasDiscarded: Bool { !discarded.isEmpty }
 
     /// The statement for this text and these types: a known one, or a new one that must be prepared first.
@@ -120,7 +126,7 @@ struct StatementCache {
         serial += 1
         let entry = Entry(
             name: prefix + String(serial), text: text, types: parameters.parameters.map(\.oid), lastUse: clock,
-            next: chains[chain])
+            traits: traits(of: String(decoding: text, as: UTF8.self)), next: chains[chain])
         chains[chain] = entry
         count += 1
         return entry

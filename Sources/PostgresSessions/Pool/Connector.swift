@@ -93,6 +93,7 @@ struct Connector: Sendable {
         guard await connection.run(["BEGIN"], within: ConnectionPool.housekeepingTimeout) else {
             throw ConnectFailure(message: "the sandbox's transaction could not be begun")
         }
+        connection.cache.isInSandbox = true
     }
 
     private func hook(

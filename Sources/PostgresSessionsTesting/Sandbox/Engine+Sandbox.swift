@@ -5,7 +5,7 @@ extension Engine {
     ///
     /// The body's engine has one connection, in a transaction that is never committed; what its sessions commit is a savepoint
     /// of it. So sessions inside follow one another (two at once in one task wait for each other), isolation levels are the
-    /// outer transaction's, and statements that cannot run in a transaction are refused. Sandboxes run in parallel.
+    /// outer transaction's, and statements are refused that cannot run in a transaction, or whose text would end it. Sandboxes run in parallel.
     @discardableResult
     public func withSandbox<R>(_ body: (Engine) async throws -> R) async throws -> R {
         var configuration = configuration
