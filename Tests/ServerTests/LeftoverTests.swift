@@ -8,7 +8,7 @@ private struct Furnisher: EngineObserver {
         try await connection.execute("SET search_path = hooked")
         try await connection.execute("CREATE TEMPORARY TABLE furniture (id int8)")
         try await connection.execute("LISTEN hooked")
-        try await connection.execute("SELECT pg_advisory_lock(4711)")
+        try await connection.execute("SELECT pg_advisory_lock_shared(4711)")
     }
 }
 
@@ -20,7 +20,7 @@ private struct Furnisher: EngineObserver {
         "DO $$ BEGIN EXECUTE 'SET work' || '_mem = ''1MB'''; END $$",
     ]
     private static let others = [
-        "/* a */ LISTEN a", "SELECT pg_advisory_lock\n(5)", "(SELECT pg_try_advisory_lock_shared(5))",
+        "/* a */ LISTEN a", "SELECT pg_advisory_lock\n(5)", "(SELECT pg_try_advisory_lock_shared(6))",
         "CREATE\nTEMP TABLE q (x int)", "/* a */ CREATE TEMPORARY TABLE q (x int)", "CREATE TABLE pg_temp.q (x int)",
         "SELECT 1 AS x INTO\tTEMP q", "/* a */ PREPARE q AS SELECT 1",
         "-- a\nDECLARE q CURSOR\nWITH\tHOLD FOR SELECT 1", "DECLARE \"for\" CURSOR WITH HOLD FOR SELECT 1",
@@ -51,7 +51,7 @@ private struct Furnisher: EngineObserver {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             let before = try await shop.engine.query(Self.state, as: String.self).one()
             try await shop.engine.withConnection { connection in
-                let rows = try await connection.copyOut("SELECT pg_try_advisory_lock(5)", as: Bool.self)
+                let rows = try await connection.copyOut("SELECT pg_try_advisory_lock(7)", as: Bool.self)
                 for try await isLocked in rows { #expect(isLocked) }
                 #expect(try await connection.query(Self.state, as: String.self).one() != before)
             }

@@ -119,7 +119,7 @@ extension PhysicalConnection {
             throw failure(error, copy, limits, shift: "COPY (".count - "SELECT * FROM (".count)
         }
         let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
-        try await attempt { () throws(WireError) in try note(cache.traits(of: query.text)) }
+        try await attempt { () throws(WireError) in _ = try note(cache.traits(of: query.text)) }
         try await beginCopy(copy, limits)
         copySavepoint = isInTransaction
         return columns

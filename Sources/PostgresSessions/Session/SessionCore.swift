@@ -142,18 +142,22 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: query, rows: rows)
-        let outcome: FlightOutcome
+        return try await sayAndAct(&flight).result.unsafelyUnwrapped
+    }
+
+    /// With the actions of a transaction that a statement's own text has ended, or was to commit.
+    @inline(__always)
+    private func sayAndAct(_ flight: inout Flight) async throws -> FlightOutcome {
         do {
-            outcome = try await say(&flight, thenCommit: false)
+            let outcome = try await say(&flight, thenCommit: false)
+            if !dueActions.isEmpty { await runActions() }
+            return outcome
         } catch {
             await runActions()
             throw error
         }
-        if !dueActions.isEmpty { await runActions() }
-        return outcome.result.unsafelyUnwrapped
     }
 
-    /// Of a transaction that a statement's own text has ended, or was to commit.
     @inline(never)
     private func runActions() async {
         for action in takeActions() { await action() }
@@ -166,15 +170,7 @@ final class SessionCore: @unchecked Sendable {
         try claim(scope)
         defer { unclaim() }
         var flight = Flight(statement: first, further: Array(queries.dropFirst()))
-        let results: [WireResult]
-        do {
-            results = try await say(&flight, thenCommit: false).results
-        } catch {
-            await runActions()
-            throw error
-        }
-        if !dueActions.isEmpty { await runActions() }
-        return results
+        return try await sayAndAct(&flight).results
     }
 
     /// A statement, and more of a batch as they come.
@@ -183,13 +179,7 @@ final class SessionCore: @unchecked Sendable {
         defer { unclaim() }
         try lease?.connection.checkNotShutDown()
         var flight = Flight(statement: first, feed: feed)
-        do {
-            _ = try await say(&flight, thenCommit: false)
-        } catch {
-            await runActions()
-            throw error
-        }
-        if !dueActions.isEmpty { await runActions() }
+        _ = try await sayAndAct(&flight)
     }
 
     /// Whether the next flight may have to be sent again, because it begins the transaction.
