@@ -83,5 +83,5 @@ package struct WireConnectFailure: Error, Sendable {
 
 /// libpq ends its messages with a newline, and some have several lines.
 func oneLine(_ message: UnsafePointer<CChar>) -> String {
-    String(cString: message).split(whereSeparator: \.isNewline).joined(separator: " ")
+    String(cString: message).split { $0.isNewline || $0 == "\t" }.joined(separator: " ")
 }

@@ -94,6 +94,12 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         #expect(failed?.row == 0)
     }
 
+    @Test func `say where the only column's JSON belongs`() {
+        let json = result([("payload", .jsonb)], [[1] + Array("{}".utf8)])
+        let reason = failure { try RowDecoding<Item>.decodable.decodeAll(json) }?.reason
+        #expect(reason?.hasSuffix("(payload): its JSON becomes a field of the row's type") == true)
+    }
+
     @Test func `name the column with a NULL or a value that does not fit`() {
         let null = result(columns, [big(UInt64(0)), nil, nil, Array("a".utf8)])
         #expect(failure { try RowDecoding<Item>.decodable.decodeAll(null) }?.column == "id")

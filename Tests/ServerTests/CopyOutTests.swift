@@ -59,6 +59,17 @@ private struct Alarmist: EngineObserver {
         }
     }
 
+    @Test func `are those of a text that ends in a semicolon`() async throws {
+        try await withShop { shop in
+            try await shop.engine.withConnection { connection in
+                for text: SQLQuery in ["SELECT 7;", "SELECT 7 ; ;\n", "SELECT ';' -- ;"] {
+                    let rows = try await connection.copyOut(text, as: String.self)
+                    for try await row in rows { #expect(row == "7" || row == ";") }
+                }
+            }
+        }
+    }
+
     /// Rows are decoded ahead of the loop; an error among them waits for its turn.
     @Test(arguments: [1, 2, 64, 65, 3211]) func `come before the one that does not fit, which is named`(bad: Int)
         async throws

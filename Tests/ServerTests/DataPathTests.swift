@@ -156,6 +156,25 @@ private let fillBooks: SQLQuery = """
         }
     }
 
+    @Test func `are copied into one column, from values as they come`() async throws {
+        try await withShop { shop in
+            try await shop.engine.execute("CREATE TABLE notes (id int8 GENERATED ALWAYS AS IDENTITY, note text)")
+            let stream = AsyncStream<String> { continuation in
+                for note in ["one", "two"] { continuation.yield(note) }
+                continuation.finish()
+            }
+            let written = try await shop.engine.withConnection { connection in
+                try await connection.copyIn("notes", columns: ["note"], rows: stream)
+            }
+            let written2 = try await shop.engine.withTransaction { session in
+                try await session.copyIn("notes", columns: ["note"], rows: AsyncStream<String?> { $0.finish() })
+            }
+            #expect(written == 2 && written2 == 0)
+            let notes = try await shop.engine.query("SELECT note FROM notes ORDER BY id", as: String.self).all()
+            #expect(notes == ["one", "two"])
+        }
+    }
+
     /// N213 N214.
     @Test func `are copied into all columns but those that are generated`() async throws {
         try await withShop { shop in

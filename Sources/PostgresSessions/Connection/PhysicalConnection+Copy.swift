@@ -103,7 +103,7 @@ extension PhysicalConnection {
             throw EngineError.encoding("COPY takes no parameters: use stream(), or write the values into the query")
         }
         let options = try format.options()
-        let query = query.closed
+        let query = query.unended.closed
         let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
         let copy = "COPY (\(query.text)) TO STDOUT (\(options))"
         // While something else is under way, the protocol does not tell.

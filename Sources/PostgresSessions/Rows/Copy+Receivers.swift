@@ -33,6 +33,14 @@ extension Session {
         try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
     }
 
+    /// As the other `copyIn`, into one column, from a sequence that is asked for more only when the server has taken what it had.
+    @discardableResult
+    public func copyIn<Rows: AsyncSequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element: SQLEncodable {
+        try await feed(table, columns, rows, ScalarWriter<Rows.Element>.self)
+    }
+
     private func feed<Rows: Sequence, W: RowWriter>(
         _ table: String, _ columns: [String], _ rows: Rows, _ writer: W.Type
     ) async throws -> Int where Rows.Element == W.Row {
@@ -102,6 +110,14 @@ extension Connection {
         _ table: String, columns: [String] = [], rows: Rows
     ) async throws -> Int where Rows.Element == (repeat each T) {
         try await feed(table, columns, rows, TupleWriter<repeat each T>.self)
+    }
+
+    /// As the other `copyIn`, into one column, from a sequence that is asked for more only when the server has taken what it had.
+    @discardableResult
+    public func copyIn<Rows: AsyncSequence>(
+        _ table: String, columns: [String] = [], rows: Rows
+    ) async throws -> Int where Rows.Element: SQLEncodable {
+        try await feed(table, columns, rows, ScalarWriter<Rows.Element>.self)
     }
 
     private func feed<Rows: Sequence, W: RowWriter>(

@@ -143,7 +143,9 @@ struct CellReader {
     @inline(never)
     func missing(_ key: String) -> SQLValueError {
         state.pointee.current = -1
-        return SQLValueError("there is no column \"\(key)\"; the result has \(columns.description)")
+        let isWhole = columns.count == 1 && (columns.types[0] == .json || columns.types[0] == .jsonb)
+        let remedy = isWhole ? ": its JSON becomes a field of the row's type" : ""
+        return SQLValueError("there is no column \"\(key)\"; the result has \(columns.description)\(remedy)")
     }
 
     /// What went wrong in the column that was read last, or in the row when none was.

@@ -114,6 +114,15 @@ extension SQLQuery {
         text.append(contentsOf: String(number).utf8)
     }
 
+    /// The same text without a semicolon at its end.
+    var unended: SQLQuery {
+        guard let last = utf8.lastIndex(where: { $0 > 0x20 && $0 != UInt8(ascii: ";") }) else { return self }
+        guard utf8[last...].contains(UInt8(ascii: ";")) else { return self }
+        var unended = self
+        unended.utf8.removeSubrange((last + 1)...)
+        return unended
+    }
+
     /// The same text, so that something may stand behind it: where it may end in a comment, on a line of its own.
     var closed: SQLQuery {
         guard utf8.indices.dropLast().contains(where: { utf8[$0] == 0x2D && utf8[$0 + 1] == 0x2D }) else { return self }

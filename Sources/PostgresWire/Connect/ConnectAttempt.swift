@@ -107,7 +107,7 @@ extension WireConnectFailure {
     /// Reads libpq's verbose text: `… FATAL:  28P01: password authentication failed for user "app" LOCATION: …`, whose words are
     /// in the server's language, the severity too.
     init(libpqMessage text: String, target: String) {
-        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        let lines = text.split { $0.isNewline || $0 == "\t" }.map(String.init)
         let useful = lines.filter { !$0.hasPrefix("LOCATION:") }
         let message = useful.joined(separator: " ")
         let sqlState = Self.sqlState(in: message)
