@@ -27,7 +27,8 @@ enum LongWork: String, CaseIterable, Sendable {
 }
 
 @Suite(.timeLimit(.minutes(30))) struct `A shutdown whose grace is over` {
-    @Test(.serialized, arguments: LongWork.allCases) func `ends what is left, which hears why`(work: LongWork) async throws {
+    @Test(.serialized, arguments: LongWork.allCases)
+    func `ends what is left, which hears why`(work: LongWork) async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             let task = Task { try await work.run(on: shop.engine) }
             try await eventually("it runs") { shop.engine.statistics.leased == 1 }
@@ -79,7 +80,7 @@ enum LongWork: String, CaseIterable, Sendable {
             #expect(try await shop.engine.query(counting, as: Int.self).one() == 1)
             await engine.shutdown()
             try await eventually("it is gone") { try await shop.engine.query(counting, as: Int.self).one() == 0 }
-            #expect(try await notifications.next() == nil)
+            while try await notifications.next() != nil {}  // those that had come before
             #expect(observer.closed.count == 1)
         }
     }

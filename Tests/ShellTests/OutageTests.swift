@@ -74,6 +74,9 @@ import Testing
         try await withWarmEngine(options) { server, engine in
             server.on(.connect, .hold)
             engine.invalidate()
+            try await eventually("there is room for a new one") {
+                engine.statistics.idle == 0 && engine.statistics.inTransit == 0
+            }
             let error = try await failure { try await engine.echo(1) }
             #expect("\(error)".contains("127.0.0.1:\(server.port): not connected after 0."), "\(error)")
             server.recover()
