@@ -40,21 +40,13 @@ extension Race {
         ],
         references: [pgbench, threads],
         targets: [
-            Target(sentence: "throughput at least 0.9 × pgbench") {
-                $0.ratio(engine, to: pgbench, \.perSecond) >= 0.9
-            } value: {
-                $0.ratio(engine, to: pgbench, \.perSecond).times
-            },
-            Target(sentence: "client CPU per query at most 1.5 × libpq threads") {
-                $0.ratio(engine, to: threads, \.cpuPerOperation) <= 1.5
-            } value: {
-                $0.ratio(engine, to: threads, \.cpuPerOperation).times
-            },
+            .atLeast(0.9, "throughput", engine, of: pgbench),
+            .atMost(1.5, "client CPU per query", engine, of: threads, \.cpuPerOperation),
         ])
 
     static func checkout(tasks: Int) -> Race {
-        let uncontended = Target(sentence: "checkout and return on an idle pool under 1 µs on one task") {
-            $0.median(engine, \.wallPerOperation) < 1000
+        let uncontended = Target(sentence: "checkout and return on an idle pool under 300 ns on one task") {
+            $0.median(engine, \.wallPerOperation) < 300
         } value: {
             "\(Int($0.median(engine, \.wallPerOperation))) ns"
         }
@@ -68,7 +60,7 @@ extension Race {
             ],
             references: [bare],
             unit: .cycles,
-            targets: tasks == 1 ? [uncontended] : [])
+            targets: [tasks == 1 ? uncontended : .atMost(2, "wall time", engine, of: bare, \.wallPerOperation)])
     }
 
     /// Counted are the nine statements in ten that nobody cancels.
@@ -81,11 +73,7 @@ extension Race {
         ],
         references: [calm],
         targets: [
-            Target(sentence: "the others' throughput at least 0.8 × the same load without cancellations") {
-                $0.ratio(storm, to: calm, \.perSecond) >= 0.8
-            } value: {
-                $0.ratio(storm, to: calm, \.perSecond).times
-            },
+            .atLeast(0.8, "the others' throughput", storm, of: calm),
             Target(sentence: "fewer reconnects than one in a hundred cancelled statements") {
                 $0.median(storm) { Double($0.reconnects) } <= $0.median(storm) { Double($0.cancelled) } / 100
             } value: {
@@ -94,16 +82,21 @@ extension Race {
             },
         ])
 
-    static func transaction(over distance: String) -> Race {
+    static func transaction(isNear: Bool) -> Race {
         Race(
             name: "transaction",
-            title: "Unit of work BEGIN, SELECT, COMMIT, 8 connections, \(distance)",
+            title: "Unit of work BEGIN, SELECT, COMMIT, 8 connections, \(isNear ? "at hand" : "1 ms away")",
             entrants: [
                 Entrant(label: engine, contestant: .engineTransaction),
                 Entrant(label: pipelined, contestant: .pipelinedTransaction),
                 Entrant(label: blocking, contestant: .blockingTransaction),
             ],
-            references: [pipelined, blocking])
+            references: [pipelined, blocking],
+            targets: isNear
+                ? [
+                    .atLeast(0.9, "throughput", engine, of: pipelined),
+                    .atMost(1.3, "client CPU", engine, of: pipelined, \.cpuPerOperation),
+                ] : [.atLeast(1 / 1.1, "throughput", engine, of: pipelined)])
     }
 }
 
@@ -151,6 +144,17 @@ extension Race {
 }
 
 extension Race.Target {
+    fileprivate static func atMost(
+        _ times: Double, _ what: String, _ label: String, of reference: String,
+        _ measure: @escaping @Sendable (Measurement) -> Double
+    ) -> Self {
+        Self(sentence: "\(what) at most \(times) × \(reference)") {
+            $0.ratio(label, to: reference, measure) <= times
+        } value: {
+            $0.ratio(label, to: reference, measure).times
+        }
+    }
+
     fileprivate static func atLeast(_ share: Double, _ what: String, _ label: String, of reference: String) -> Self {
         Self(sentence: "\(what) at least \((share * 100).rounded() / 100) × \(reference)") {
             $0.ratio(label, to: reference, \.perSecond) >= share

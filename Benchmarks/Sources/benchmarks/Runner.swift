@@ -29,7 +29,7 @@ struct Runner {
         proxy.latency = .milliseconds(1)
         let races: [(race: Race, url: String)] = [
             (.select, url), (.checkout(tasks: 1), url), (.checkout(tasks: 8), url), (.checkout(tasks: 1024), url),
-            (.transaction(over: "at hand"), url), (.transaction(over: "1 ms away"), proxy.url),
+            (.transaction(isNear: true), url), (.transaction(isNear: false), proxy.url),
             (.cancellation, url),
             (.rows, url), (.copy, url), (.copyOut, url), (.batch, url),
         ].filter { race, _ in only.isEmpty || only.contains(race.name) }
