@@ -81,22 +81,25 @@ extension SessionModel {
     ) -> [Candidate] {
         let failing = flight([.division], event)
         guard let fails else { return wellRead(min(rows, read), rows >= read && throwing, event) }
-        if fails <= 128 || read >= fails { return failing }
+        if fails <= 128 { return failing }
+        if read >= fails { return failing + betweenChunks(event) }
         return read <= 128 ? wellRead(read, false, event) : failing + wellRead(read, false, event)
     }
 
     private func wellRead(_ count: Int, _ throwing: Bool, _ event: ProgramEvent) -> [Candidate] {
         var found = flight([.nothing], event) { _ in throwing ? nil : String(count) }
         if throwing { found = found.map(Self.thrown) }
-        // Cancelled between two chunks.
-        if event.isCancelled, refusals(event) == nil {
-            found.append(
-                result(.cancelled) { state in
-                    state.open()
-                    _ = state.ride(state.riders.count)
-                })
+        return found + betweenChunks(event)
+    }
+
+    /// A stream that is cancelled between two chunks leaves its transaction well.
+    private func betweenChunks(_ event: ProgramEvent) -> [Candidate] {
+        guard event.isCancelled, refusals(event) == nil else { return [] }
+        let left = result(.cancelled) { state in
+            state.open()
+            _ = state.ride(state.riders.count)
         }
-        return found
+        return [left]
     }
 
     private static func thrown(_ candidate: Candidate) -> Candidate {
