@@ -60,11 +60,15 @@ enum JSONForm {
 }
 
 extension SQLCell {
-    var isJSON: Bool { type == .json || type == .jsonb }
+    var isJSON: Bool { type.isJSON }
 
     @usableFromInline
     var isJSONNull: Bool {
         guard isJSON, let text = try? JSONForm.textBytes(self), text.count < 64 else { return false }
         return String(decoding: text, as: UTF8.self).trimmingSpaces() == "null"
     }
+}
+
+extension SQLType {
+    var isJSON: Bool { self == .json || self == .jsonb }
 }

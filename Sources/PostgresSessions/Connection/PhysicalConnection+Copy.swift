@@ -210,6 +210,7 @@ extension PhysicalConnection {
     private func failure(
         _ error: WireServerError, _ text: String, _ limits: FlightLimits, shift: Int = 0
     ) -> any Error {
+        if error.sqlState.isEmpty { return EngineError.encoding(error.message) }
         guard error.sqlState == "57014" else { return ServerError(error, query: text, shift: shift) }
         if Task.isCancelled { return CancellationError() }
         if wire.whyInterrupted() == .cancelled { return wire.isShutDown ? EngineError.shutDown : .sessionClosed }

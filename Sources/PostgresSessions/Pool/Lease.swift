@@ -10,14 +10,15 @@ struct Loan {
 
 /// A borrowed connection, and the right to use it until it is given back, exactly once.
 struct Lease: Sendable {
-    let id: LeaseID
+    private let loan: Loan
     let connection: PhysicalConnection
-    let isDoubtful: Bool
 
     init(_ loan: Loan, _ connection: PhysicalConnection) {
-        (id, self.connection, isDoubtful) = (loan.id, connection, loan.isDoubtful)
+        (self.loan, self.connection) = (loan, connection)
     }
 
+    var id: LeaseID { loan.id }
+    var isDoubtful: Bool { loan.isDoubtful }
     var wire: WireConnection { connection.wire }
 
     /// Parks a connection that is clean. What its holder's word is worth, seeing the connection.

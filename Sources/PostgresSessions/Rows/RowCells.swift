@@ -143,7 +143,7 @@ struct CellReader {
     @inline(never)
     func missing(_ key: String) -> SQLValueError {
         state.pointee.current = -1
-        let isWhole = columns.count == 1 && (columns.types[0] == .json || columns.types[0] == .jsonb)
+        let isWhole = columns.count == 1 && columns.types[0].isJSON
         let remedy = isWhole ? ": its JSON becomes a field of the row's type" : ""
         return SQLValueError("there is no column \"\(key)\"; the result has \(columns.description)\(remedy)")
     }

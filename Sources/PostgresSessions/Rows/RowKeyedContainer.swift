@@ -27,11 +27,18 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         return known == ContainerSlot.unresolved ? slot.pointee.resolve(bits: bits, key.stringValue) : known
     }
 
+    /// The key's column, which has to be there.
     @inline(__always)
-    private func read<V: SQLDecodable>(_ key: Key, _ type: V.Type) throws -> V {
+    private func locate(_ key: Key) throws -> (cells: CellReader, column: Int) {
         let cells = try cells()
         let column = find(key)
         if column < 0 { throw cells.missing(key.stringValue) }
+        return (cells, column)
+    }
+
+    @inline(__always)
+    private func read<V: SQLDecodable>(_ key: Key, _ type: V.Type) throws -> V {
+        let (cells, column) = try locate(key)
         return try cells.read(type, at: column)
     }
 
@@ -54,16 +61,12 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func contains(_ key: Key) -> Bool { (try? cells()) != nil && find(key) >= 0 }
 
     func decodeNil(forKey key: Key) throws -> Bool {
-        let cells = try cells()
-        let column = find(key)
-        if column < 0 { throw cells.missing(key.stringValue) }
+        let (cells, column) = try locate(key)
         return try cells.cell(column) == nil
     }
 
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
-        let cells = try cells()
-        let column = find(key)
-        if column < 0 { throw cells.missing(key.stringValue) }
+        let column = try locate(key).column
         return try readAny(type, at: column)
     }
 
@@ -120,9 +123,7 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     }
 
     func superDecoder(forKey key: Key) throws -> any Decoder {
-        let cells = try cells()
-        let column = find(key)
-        if column < 0 { throw cells.missing(key.stringValue) }
+        let column = try locate(key).column
         return try slot.pointee.columns.takeUnretainedValue().decoder(at: column)
     }
 }
