@@ -71,19 +71,26 @@ extension WireConnection {
         }
     }
 
-    /// Reads the end of a COPY, and goes back to pipeline mode.
+    /// Reads the end of a COPY, and goes back to pipeline mode. What is still coming of one that is being cancelled is dropped;
+    /// it is cancelled then even if its end had come before.
     package func endCopy(_ limits: FlightLimits) async throws(WireError) -> Result<WireResult, WireServerError> {
         var outcome: Result<WireResult, WireServerError>?
+        var hasDropped = false
         while let result = try await copyResult(limits) {
             let status = PQresultStatus(result.pointer)
             if status == PGRES_COPY_OUT || status == PGRES_COPY_IN {
-                // Left early: what is still coming is dropped.
-                while case .pending = takeCopyMessages({ _ in true }) { try await waitForInput(limits) }
+                let drop = { (_: UnsafeRawBufferPointer) in
+                    hasDropped = true
+                    return true
+                }
+                while case .pending = takeCopyMessages(drop) { try await waitForInput(limits) }
                 continue
             }
             guard outcome == nil else { continue }
-            if status == PGRES_COMMAND_OK {
+            if status == PGRES_COMMAND_OK && !hasDropped {
                 outcome = .success(result)
+            } else if status == PGRES_COMMAND_OK {
+                outcome = .failure(WireServerError(severity: "ERROR", message: "rows were dropped", sqlState: "57014"))
             } else {
                 outcome = .failure(WireServerError(result.pointer))
             }

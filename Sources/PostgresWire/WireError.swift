@@ -18,8 +18,8 @@ package final class WireServerError: Error {
     package let routine: String?
 
     /// Of our own making, in the server's name.
-    package init(severity: String, message: String) {
-        (self.severity, self.message, sqlState) = (severity, message, "")
+    package init(severity: String, message: String, sqlState: String = "") {
+        (self.severity, self.message, self.sqlState) = (severity, message, sqlState)
         (detail, hint, position, context, schema, table, column) = (nil, nil, nil, nil, nil, nil, nil)
         (dataType, constraint, routine) = (nil, nil, nil)
     }

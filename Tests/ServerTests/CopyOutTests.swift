@@ -17,6 +17,11 @@ private final class Counted: SQLDecodable, Sendable {
     deinit { Self.alive.subtract(1, ordering: .relaxed) }
 }
 
+/// Takes a millisecond to be decoded.
+private struct Slow: SQLDecodable {
+    init(sqlCell: SQLCell) throws { usleep(1000) }
+}
+
 private struct Line: Decodable, Equatable {
     var i: Int
     var name: String
@@ -203,6 +208,24 @@ private struct Alarmist: EngineObserver {
                 let one = try await shop.engine.query("SELECT 1", as: Int.self).one()
                 #expect(one == 1)
             }
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    /// Those that had arrived by then would take a minute.
+    @Test func `are not decoded any more once they are cancelled`() async throws {
+        let rows: SQLQuery = "SELECT generate_series(1, 100000000)"
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let task = Task(executorPreference: testExecutor) {
+                try await shop.engine.withTransaction { session in
+                    for try await _ in try await session.copyOut(rows, as: Slow.self) {}
+                }
+            }
+            try await Task.sleep(for: .milliseconds(300))
+            let start = ContinuousClock.now
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            #expect(ContinuousClock.now - start < .seconds(4))
             #expect(shop.engine.statistics.opened == 1)
         }
     }

@@ -125,17 +125,22 @@ extension PhysicalConnection {
         return columns
     }
 
+    /// Whether rows of a COPY TO STDOUT are still wanted: of one that is being cancelled, its end alone is.
+    var wantsCopied: Bool { !wire.isCancelling }
+
     /// Waits for more of a COPY TO STDOUT. `turn` is when others on the task's thread were let in last.
     func waitForCopied(_ limits: FlightLimits, _ turn: inout Monotonic) async throws {
         try await attempt { () throws(WireError) in try await wire.waitForInput(limits) }
         await Self.endTurnIfLong(&turn)
     }
 
-    /// The end of a COPY TO STDOUT that was read to its last row.
+    /// The end of a COPY TO STDOUT that was read to its last row, or is being cancelled.
     func endCopyOut(_ text: String, _ limits: FlightLimits) async throws {
         let outcome = try await attempt { () throws(WireError) in try await wire.endCopy(limits) }
         isCopying = false
-        if copySavepoint, case .success = outcome { _ = await run([Self.release], within: .seconds(5)) }
+        if copySavepoint, wire.transactionStatus == .inTransaction {
+            _ = await run([Self.release], within: .seconds(5))
+        }
         copySavepoint = false
         _ = try result(outcome, text, limits)
     }

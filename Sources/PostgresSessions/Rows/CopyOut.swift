@@ -61,7 +61,7 @@ public struct CopyOutRows<Element>: AsyncSequence {
         /// Most messages have arrived with others. Afterwards there is a row, or the end, or a failure.
         private func fill(from connection: PhysicalConnection) async throws {
             ready.removeAll()
-            while true {
+            while connection.wantsCopied {
                 switch connection.wire.takeCopyMessages({ decode($0) }) {
                 case .taken: return
                 case .end:
@@ -71,6 +71,7 @@ public struct CopyOutRows<Element>: AsyncSequence {
                 }
                 try await connection.waitForCopied(conversation.limits, &turn)
             }
+            hasReadEnd = true
         }
 
         /// Whether there is room for more rows, and need.

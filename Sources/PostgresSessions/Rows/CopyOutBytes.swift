@@ -36,7 +36,7 @@ public struct CopyOutBytes: AsyncSequence {
         /// What has arrived; nothing at the end.
         private func take(from connection: PhysicalConnection) async throws -> [UInt8] {
             var bytes: [UInt8] = []
-            while true {
+            while connection.wantsCopied {
                 let messages = connection.wire.takeCopyMessages { message in
                     bytes.append(contentsOf: message)
                     return bytes.count < 1 << 16
@@ -50,6 +50,8 @@ public struct CopyOutBytes: AsyncSequence {
                 }
                 try await connection.waitForCopied(conversation.limits, &turn)
             }
+            hasReadEnd = true
+            return bytes
         }
     }
 }
