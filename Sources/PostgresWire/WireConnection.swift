@@ -144,9 +144,10 @@ package final class WireConnection: @unchecked Sendable {
         return !isBroken
     }
 
-    /// The end of a connection whose socket has announced it, with the server's last words: what is said now reaches nobody.
+    /// The end of a connection whose socket has announced it, with the server's last words, or that a shutdown has cut: what is
+    /// said now reaches nobody.
     package func announcedEnd() -> WireError? {
-        guard watch.hasEnded, !isAliveNow() else { return nil }
+        guard watch.hasEnded || isShutDown, !isAliveNow() else { return nil }
         return loss(oneLine(PQerrorMessage(conn)))
     }
 

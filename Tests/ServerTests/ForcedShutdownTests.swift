@@ -4,12 +4,14 @@ import Testing
 
 /// Work that goes on for longer than anybody waits.
 enum LongWork: String, CaseIterable, Sendable {
-    case statement, rawStatement, batch, stream, copyOut, copyIn
+    case statement, statements, rawStatement, rawStatements, batch, stream, copyOut, copyIn
 
     func run(on engine: Engine) async throws {
         let rows: SQLQuery = "SELECT generate_series(1, 100000000)"
         switch self {
         case .statement: try await engine.withSession { _ = try await $0.execute("SELECT pg_sleep(60)") }
+        case .statements: try await engine.withSession { while true { _ = try await $0.execute("SELECT 1") } }
+        case .rawStatements: try await engine.withConnection { while true { _ = try await $0.execute("SELECT 1") } }
         case .rawStatement: try await engine.withConnection { _ = try await $0.execute("SELECT pg_sleep(60)") }
         case .batch:
             let statements = (0..<100_000_000).lazy.map { "SELECT \($0)" as SQLQuery }
@@ -51,10 +53,12 @@ enum LongWork: String, CaseIterable, Sendable {
             try await engine.withSession { session in
                 try await session.execute("SELECT 1")
                 await engine.shutdown(grace: .zero)
-                do {
-                    try await session.execute("SELECT 1")
-                    Issue.record("it is said to be shut down")
-                } catch EngineError.shutDown {}
+                for end in [{ _ = try await session.execute("SELECT 1") }, { try await session.commit() }] {
+                    do {
+                        try await end()
+                        Issue.record("it is said to be shut down")
+                    } catch EngineError.shutDown {}
+                }
             }
         }
     }

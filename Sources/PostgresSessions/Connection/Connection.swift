@@ -106,6 +106,7 @@ final class ConnectionCore: @unchecked Sendable {
         var replays = ReplayBudget()
         while true {
             try Task.checkCancellation()
+            try connection.checkNotShutDown()
             let outcome: FlightOutcome
             do throws(WireError) {
                 let limits = FlightLimits(soft: options.clientDeadline)

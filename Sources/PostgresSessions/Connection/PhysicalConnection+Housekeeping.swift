@@ -25,7 +25,7 @@ extension PhysicalConnection {
         return traits.leaves
     }
 
-    /// For work of many flights, any of which may have ended before it could be cancelled.
+    /// For work of many flights, any of which may have ended before it could be cancelled. The transaction may still end.
     func checkNotShutDown() throws(EngineError) {
         if wire.isShutDown { throw .shutDown }
     }

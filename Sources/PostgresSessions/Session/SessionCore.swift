@@ -177,7 +177,6 @@ final class SessionCore: @unchecked Sendable {
     func run(_ first: SQLQuery, _ feed: StatementFeed, in scope: Int?) async throws {
         try claim(scope)
         defer { unclaim() }
-        try lease?.connection.checkNotShutDown()
         var flight = Flight(statement: first, feed: feed)
         _ = try await sayAndAct(&flight)
     }
@@ -204,7 +203,9 @@ final class SessionCore: @unchecked Sendable {
         if mustLearnID && !flight.isUnnamed { flight.further.append(Self.transactionIDQuery) }
         switch transaction {
         case .none, .pending: return try await open(with: &flight, thenCommit: thenCommit)
-        case .active: return try await goOn(with: &flight, thenCommit: thenCommit)
+        case .active:
+            try lease?.connection.checkNotShutDown()
+            return try await goOn(with: &flight, thenCommit: thenCommit)
         case .failed(let state):
             throw EngineError.transactionAborted("a statement failed with \(state); roll back to go on")
         case .lost(let why): throw EngineError.transactionAborted("\(why); roll back to go on")
