@@ -24,7 +24,7 @@ private func bytes(_ query: SQLQuery, _ format: CopyFormat, _ session: Session) 
     return all
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A file` {
+@Suite(.timeLimit(.minutes(30))) struct `A file` {
     private static let files: [(CopyFormat, String)] = [
         (.csv, "1,\"a, \"\"b\"\"\nc\",1.50\n2,,\n"), (.text, "1\ta\\tb\t1.50\n2\t\\N\t\\N\n"),
         (.csv(header: true, delimiter: ";"), "id;title;price\n1;a,b;1.50\n2;\"\";\n"),

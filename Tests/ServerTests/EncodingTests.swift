@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `The client's encoding` {
+@Suite(.timeLimit(.minutes(30))) struct `The client's encoding` {
     @Test(arguments: [
         "SET client_encoding TO latin1", "set names 'LATIN1'", "/* a */ SET SESSION client_encoding = 'SQL_ASCII'",
         "SET LOCAL client_encoding TO 'WIN1252'", "SELECT set_config('client_encoding', 'latin1', false)",
@@ -48,7 +48,7 @@ private struct Note: Codable, Table {
     var name: String
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A fragment that ends in a comment` {
+@Suite(.timeLimit(.minutes(30))) struct `A fragment that ends in a comment` {
     @Test func `swallows nothing of what comes behind it`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in

@@ -28,7 +28,7 @@ private func bounded<R>(_ location: SourceLocation = #_sourceLocation, _ body: (
     return result
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A backend that is frozen` {
+@Suite(.timeLimit(.minutes(30))) struct `A backend that is frozen` {
     private func cancelled(
         _ shop: Shop, after pause: Duration = .milliseconds(100), _ body: @escaping @Sendable () async throws -> Void
     ) async throws -> Outcome {

@@ -42,7 +42,7 @@ private func withParcels(_ body: (Session) async throws -> Void) async throws {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `What is made of other types` {
+@Suite(.timeLimit(.minutes(30))) struct `What is made of other types` {
     private let parcel = Parcel(
         label: "a \"b\"", weights: [1, -2], mood: .sad, moods: [.happy, nil], home: Stop(street: "x,y", number: 3),
         stops: [Stop(street: "", number: nil), nil], marks: [7])

@@ -29,7 +29,7 @@ extension Shop {
     fileprivate var items: SQLQuery { "\(unsafeRaw: "shop_\(number)").items" }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Through PgBouncer in transaction mode, without prepared statements` {
+@Suite(.timeLimit(.minutes(30))) struct `Through PgBouncer in transaction mode, without prepared statements` {
     @Test func `more sessions than it has connections work side by side`() async throws {
         try await withBouncedEngine { engine, shop in
             let items = shop.items
@@ -130,7 +130,7 @@ extension Shop {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Through PgBouncer in transaction mode, with prepared statements` {
+@Suite(.timeLimit(.minutes(30))) struct `Through PgBouncer in transaction mode, with prepared statements` {
     /// Each answer is right, or an error that says what to configure; never another statement's rows.
     @Test func `a statement is answered, or refused with the remedy`() async throws {
         try await withBouncedEngine(statementCacheSize: 256) { engine, shop in

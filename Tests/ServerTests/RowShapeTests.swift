@@ -24,7 +24,7 @@ private struct Route: Decodable, Equatable {
     var tags: Set<String>
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A row of a table` {
+@Suite(.timeLimit(.minutes(30))) struct `A row of a table` {
     @Test func `comes back by the names that its type gives the columns`() async throws {
         try await withShop { shop in
             try await shop.engine.execute("CREATE TABLE customers (cust_id int4 PRIMARY KEY, cust_name text)")
@@ -39,7 +39,7 @@ private struct Route: Decodable, Equatable {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `An array` {
+@Suite(.timeLimit(.minutes(30))) struct `An array` {
     private func withRoutes(_ body: (Session) async throws -> Void) async throws {
         try await withShop { shop in
             try await shop.witness.execute("CREATE TYPE mood AS ENUM ('happy', 'sad')")
@@ -85,7 +85,7 @@ private struct Route: Decodable, Equatable {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `A statement that is streamed` {
+@Suite(.timeLimit(.minutes(30))) struct `A statement that is streamed` {
     /// Each counts the cursors that are open while it runs.
     @Test(arguments: [
         "-- name: Cursors\nSELECT count(*) FROM pg_cursors WHERE name = 'session_stream'",

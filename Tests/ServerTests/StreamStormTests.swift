@@ -2,7 +2,7 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct `Streams and copies that are left in every way` {
+@Suite(.timeLimit(.minutes(30))) struct `Streams and copies that are left in every way` {
     @Test func `leave the pool whole, and their neighbours undisturbed`() async throws {
         try await withShop(PoolOptions(size: 3, maxOverflow: 1)) { shop in
             try await shop.engine.execute("INSERT INTO items SELECT i, 'item' FROM generate_series(1, 3000) AS i")

@@ -32,7 +32,7 @@ private func withTypes(
 
 private let numbers: SQLQuery = "SELECT ARRAY[1, NULL, 825373492]::positive[]"
 
-@Suite(.timeLimit(.minutes(5))) struct `A type that a database defines for itself` {
+@Suite(.timeLimit(.minutes(30))) struct `A type that a database defines for itself` {
     @Test(arguments: [
         "ARRAY[[1, 2], [NULL, 825373492]]::positive[]", "'[-1:0]={1,2}'::positive[]", "'[1,825373492)'::span",
         "'{[1,2),[5,9)}'::span_multirange", "'[1.5,)'::paces", "ARRAY['[1,2)', 'empty', NULL]::span[]",

@@ -205,7 +205,7 @@ private let shapes: [TypeCase] = [
     TypeCase("pg_snapshot", ["10:20:10,14,15"]), TypeCase("regclass", text: false, arrays: false, [] as [String]),
 ]
 
-@Suite(.timeLimit(.minutes(5))) struct `A value of type` {
+@Suite(.timeLimit(.minutes(30))) struct `A value of type` {
     @Test(arguments: numbers) func `number comes back as it went`(type: TypeCase) async throws { try await check(type) }
     @Test(arguments: words) func `text or bytes comes back as it went`(type: TypeCase) async throws {
         try await check(type)
@@ -246,7 +246,7 @@ extension TypeCase {
         for type in types { try await shop.witness.execute(type) }
     }
 }
-@Suite(.timeLimit(.minutes(5))) struct `A type that nobody has a codec for` {
+@Suite(.timeLimit(.minutes(30))) struct `A type that nobody has a codec for` {
     private static let privileges: SQLQuery = "SELECT 'postgres=r/postgres'::aclitem AS a, 7::int8 AS b"
 
     @Test func `and that has no binary form comes as text, where nothing is lost by asking again`() async throws {
@@ -316,7 +316,7 @@ extension TypeCase {
     }
 }
 
-@Suite(.timeLimit(.minutes(5))) struct `Rows that are copied into columns of other types` {
+@Suite(.timeLimit(.minutes(30))) struct `Rows that are copied into columns of other types` {
     @Test func `are read by the columns' own input`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
