@@ -176,20 +176,16 @@ extension WireConnection {
     package func takeReply() throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")
         while isAnswerDue {
-            guard let pointer = PQgetResult(conn) else {
+            guard var pointer = PQgetResult(conn) else {
                 // The gap between two commands, or a connection that can answer nothing more.
                 if PQstatus(conn) == CONNECTION_BAD { throw lost(lastMessage) }
                 continue
             }
-            let status = PQresultStatus(pointer)
-            if isSinking, let rowSink, cpq_is_partial_rows(status) {
-                // Of a statement that is being cancelled nobody wants to know more.
-                lender.lend(pointer) { rows in
-                    noteSize(of: rows)
-                    if isCancelling { rowSink.drop(rows) } else { rowSink.take(rows) }
-                }
-                continue
+            if isSinking, let rowSink, cpq_is_partial_rows(PQresultStatus(pointer)) {
+                guard let next = sink(pointer, into: rowSink) else { continue }
+                pointer = next
             }
+            let status = PQresultStatus(pointer)
             isSinking = false
             if rowSink != nil {
                 answersBeforeRows -= 1
@@ -203,6 +199,22 @@ extension WireConnection {
             return try reply(WireResult(pointer))
         }
         return nil
+    }
+
+    /// Hands over rows that have arrived. Returns what comes behind the last of them, if that has arrived.
+    private func sink(_ first: OpaquePointer, into rowSink: any RowSink) -> OpaquePointer? {
+        // Of a statement that is being cancelled nobody wants to know more.
+        let isWanted = !isCancelling
+        var pointer = first
+        repeat {
+            lender.lend(pointer) { rows in
+                noteSize(of: rows)
+                if isWanted { rowSink.take(rows) } else { rowSink.drop(rows) }
+            }
+            guard PQisBusy(conn) == 0, let next = PQgetResult(conn) else { return nil }
+            pointer = next
+        } while cpq_is_partial_rows(PQresultStatus(pointer))
+        return pointer
     }
 
     private var isAnswerDue: Bool {

@@ -189,7 +189,31 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
     @Test func `refuse to be read after their row`() throws {
         let rows = result([("id", .int8)], [big(Int64(4))])
         let keeper = try #require(try RowDecoding<Keeper>.decodable.decodeAll(rows).first)
-        #expect(throws: (any Error).self) { _ = try keeper.decoder.singleValueContainer().decode(Int.self) }
+        for _ in 1...2 {
+            #expect(throws: (any Error).self) { _ = try keeper.decoder.singleValueContainer().decode(Int.self) }
+            #expect(throws: (any Error).self) { _ = try keeper.decoder.unkeyedContainer() }
+            #expect(throws: (any Error).self) { _ = try keeper.decoder.container(keyedBy: ByHand.Keys.self) }
+            // What it read from may be somebody else's by now.
+            #expect(try RowDecoding<Keeper>.decodable.decodeAll(rows).count == 1)
+        }
+    }
+
+    private class Named: Decodable { let name: String }
+
+    private final class Priced: Named {
+        let price: Double
+        enum Keys: String, CodingKey { case price }
+        required init(from decoder: any Decoder) throws {
+            let row = try decoder.container(keyedBy: Keys.self)
+            price = try row.decode(Double.self, forKey: .price)
+            try super.init(from: row.superDecoder())
+        }
+    }
+
+    @Test func `work with classes that inherit from others`() throws {
+        let rows = result([("name", .text), ("price", .float8)], [Array("a".utf8), big(1.5.bitPattern)])
+        let row = try #require(try RowDecoding<Priced>.decodable.decodeAll(rows).first)
+        #expect(row.name == "a" && row.price == 1.5)
     }
 }
 

@@ -1,13 +1,13 @@
 internal import PostgresWire
 import Synchronization
 
-/// What a keyed container of rows reads from, in memory that is used again but never freed.
+/// What a keyed container of rows, or their decoder, reads from, in memory that is used again but never freed.
 ///
 /// The standard library copies a container at every value that it decodes. So ``RowKeyedContainer`` holds no reference that
 /// would be counted then: it holds a slot, and the generation in which the slot was its own. A container that somebody
-/// keeps longer than its decoder finds another generation, and throws.
+/// keeps longer than its decoder finds another generation, and throws. So does a ``StructDecoder``.
 struct ContainerSlot {
-    /// Odd while a container owns the slot.
+    /// Odd while a container or a decoder owns the slot.
     private(set) var generation: UInt = 0
     /// Valid while the slot is owned.
     private(set) var cells: CellReader
@@ -15,6 +15,13 @@ struct ContainerSlot {
     /// Column by the bits of a coding key of one byte.
     private let byBits: UnsafeMutablePointer<Int32>
     private var byName: [String: Int] = [:]
+    /// Of a container: the decoder that has made it.
+    var decoder: StructDecoder?
+    /// Of a decoder: the last container that it has made, of this key type; `KeyedDecodingContainer` allocates when it is made.
+    private(set) var madeKey: UnsafeRawPointer?
+    private(set) var made: AnyObject?
+    /// Of a decoder: the slots of all its containers.
+    private var containers: [Pointer] = []
 
     static var unresolved: Int { -2 }
 
@@ -32,6 +39,11 @@ struct ContainerSlot {
         let column = columns.takeUnretainedValue().column(forKey: name) ?? -1
         byBits[Int(bits)] = Int32(column)
         return column
+    }
+
+    mutating func note(_ key: UnsafeRawPointer, _ container: AnyObject, in slot: Pointer) {
+        (madeKey, made) = (key, container)
+        containers.append(slot)
     }
 
     @inline(never)
@@ -69,6 +81,9 @@ extension ContainerSlot {
     static func release(_ slot: Pointer) {
         slot.pointee.generation += 1
         slot.pointee.byName = [:]
+        for container in slot.pointee.containers { release(container) }
+        slot.pointee.containers = []
+        (slot.pointee.madeKey, slot.pointee.made) = (nil, nil)
         free.withLock { $0.slots.append(slot) }
     }
 }

@@ -119,7 +119,8 @@ struct RowKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     func superDecoder() throws -> any Decoder {
         _ = try cells()
-        return StructDecoder(slot.pointee.columns.takeUnretainedValue())
+        guard let decoder = slot.pointee.decoder else { throw CellReader.late }
+        return decoder
     }
 
     func superDecoder(forKey key: Key) throws -> any Decoder {

@@ -1,14 +1,20 @@
 /// Rows into a `Decodable`, by column names.
 ///
-/// One decoder object and one keyed container serve all rows of a result: columns are looked up once, and a row costs no
-/// allocation beyond its own values.
+/// One decoder and one keyed container serve all rows of a result: columns are looked up once, and a row costs no allocation
+/// beyond its own values.
 final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
+    private let reader: ColumnReader
+    private let slot: ContainerSlot.Pointer
     private let decoder: StructDecoder
 
     override init(_ cells: RowCells) {
-        decoder = StructDecoder(ColumnReader(cells, of: T.self as? any Table.Type))
+        reader = ColumnReader(cells, of: T.self as? any Table.Type)
+        slot = ContainerSlot.take(for: reader)
+        decoder = StructDecoder(slot)
         super.init(cells)
     }
+
+    deinit { ContainerSlot.release(slot) }
 
     override func decodeLoaded() throws -> T { try T(from: decoder) }
 
@@ -18,47 +24,41 @@ final class StructRowDecoder<T: Decodable>: RowDecoder<T> {
 }
 
 /// The `Decoder` that a row's type sees: keyed by column names, or a single value when there is one column.
-final class StructDecoder: Decoder {
-    private let reader: ColumnReader
-    /// The containers that were made, the last one in front: `KeyedDecodingContainer` allocates when it is made.
-    private let made: UnsafeMutablePointer<Made>
+///
+/// Handed over for every row, so it holds no reference that would be counted then, as ``RowKeyedContainer`` does not. One that
+/// is kept longer than the rows' decoder throws.
+struct StructDecoder: Decoder {
+    private let slot: ContainerSlot.Pointer
+    private let generation: UInt
 
-    private struct Made {
-        var key: UnsafeRawPointer?
-        var container: AnyObject?
-        var slots: [ContainerSlot.Pointer] = []
+    init(_ slot: ContainerSlot.Pointer) {
+        self.slot = slot
+        generation = slot.pointee.generation
     }
 
-    init(_ reader: ColumnReader) {
-        self.reader = reader
-        made = .allocate(capacity: 1)
-        made.initialize(to: Made())
-    }
-
-    deinit {
-        made.pointee.slots.forEach { ContainerSlot.release($0) }
-        made.deinitialize(count: 1)
-        made.deallocate()
+    private func reader() throws -> ColumnReader {
+        guard slot.pointee.generation == generation else { throw CellReader.late }
+        return slot.pointee.columns.takeUnretainedValue()
     }
 
     var codingPath: [any CodingKey] { [] }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        guard slot.pointee.generation == generation else { throw CellReader.late }
         let key = unsafeBitCast(type, to: UnsafeRawPointer.self)
-        if made.pointee.key == key, let container = made.pointee.container {
+        if slot.pointee.madeKey == key, let container = slot.pointee.made {
             return unsafeDowncast(container, to: Box<KeyedDecodingContainer<Key>>.self).copy()
         }
-        return make(keyedBy: type)
+        return try make(keyedBy: type)
     }
 
     @inline(never)
-    private func make<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedDecodingContainer<Key> {
-        let slot = ContainerSlot.take(for: reader)
-        made.pointee.slots.append(slot)
-        let container = KeyedDecodingContainer(RowKeyedContainer<Key>(slot))
-        made.pointee.key = unsafeBitCast(type, to: UnsafeRawPointer.self)
-        made.pointee.container = Box(container)
+    private func make<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        let own = ContainerSlot.take(for: try reader())
+        own.pointee.decoder = self
+        let container = KeyedDecodingContainer(RowKeyedContainer<Key>(own))
+        slot.pointee.note(unsafeBitCast(type, to: UnsafeRawPointer.self), Box(container), in: own)
         return container
     }
 
@@ -74,6 +74,7 @@ final class StructDecoder: Decoder {
 
     /// Of the only column's content: an array, or one in JSON.
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        let reader = try reader()
         guard reader.cells.columns.count == 1 else {
             throw SQLValueError("rows decode by column names; take a tuple to decode them in order")
         }
@@ -81,6 +82,7 @@ final class StructDecoder: Decoder {
     }
 
     func singleValueContainer() throws -> any SingleValueDecodingContainer {
+        let reader = try reader()
         guard reader.cells.columns.count == 1 else {
             throw SQLValueError("a single value takes 1 column, the result has \(reader.cells.columns.description)")
         }
