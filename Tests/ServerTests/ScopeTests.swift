@@ -121,6 +121,35 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `leaves no limit that a rollback to a savepoint inside it brings back after its end`() async throws {
+        try await withShop(one) { shop in
+            func limit(_ session: Session) async throws -> String {
+                try await session.query("SHOW statement_timeout", as: String.self).one()
+            }
+            try await shop.engine.withTransaction { session in
+                try await session.execute("SET LOCAL statement_timeout TO '70s'")
+                try await session.withTimeout(.seconds(60)) { session in
+                    try await session.execute("SAVEPOINT outer_mark")
+                    try await session.withTimeout(.seconds(30)) { session in
+                        _ = try await session.execute("SAVEPOINT inner_mark")
+                    }
+                    try await session.execute("ROLLBACK TO inner_mark")
+                    let between = try await limit(session)
+                    #expect(between != "70s" && between > "30s")
+                    try await session.execute("ROLLBACK TO outer_mark")
+                    #expect(try await limit(session) == between)
+                    try await session.execute("SAVEPOINT inner_mark")
+                }
+                for mark in ["inner_mark", "outer_mark", "outer_mark"] {
+                    try await session.execute("ROLLBACK TO \(identifier: mark)")
+                    #expect(try await limit(session) == "70s")
+                }
+                try await session.execute(batch: ["ROLLBACK TO outer_mark", "SELECT 1"])
+                #expect(try await limit(session) == "70s")
+            }
+        }
+    }
+
     @Test func `says so where its time is up before there is a connection`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withConnection { _ in

@@ -51,12 +51,13 @@ struct FlightOutcome {
         var trailing: WireResult?
         var end: TransactionEnd?
         var hasCommitted = false
+        var hasGoneBack = false
 
         init() {}
 
         init(_ other: More) {
             (failure, refused, further, trailing) = (other.failure, other.refused, other.further, other.trailing)
-            (end, hasCommitted) = (other.end, other.hasCommitted)
+            (end, hasCommitted, hasGoneBack) = (other.end, other.hasCommitted, other.hasGoneBack)
         }
     }
 
@@ -79,6 +80,8 @@ struct FlightOutcome {
     var end: TransactionEnd? { more?.end }
     /// Whether one of those ends was a COMMIT.
     var hasCommitted: Bool { more?.hasCommitted ?? false }
+    /// Whether a text has rolled back to a savepoint.
+    var hasGoneBack: Bool { more?.hasGoneBack ?? false }
 
     /// Only the first counts: what comes after it was not executed.
     mutating func fail(_ failure: WireServerError, _ text: [UInt8]) {
@@ -107,7 +110,10 @@ struct FlightOutcome {
     }
 
     mutating func noteEnd(_ found: WireResult, of text: [UInt8]) {
-        guard let end = TransactionEnd(found, of: text) else { return }
+        guard let end = TransactionEnd(found, of: text) else {
+            if found.isTagged("ROLLBACK") { own().hasGoneBack = true }
+            return
+        }
         let more = own()
         more.end = more.end ?? end
         more.hasCommitted = more.hasCommitted || end == .committed

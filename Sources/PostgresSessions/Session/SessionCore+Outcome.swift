@@ -18,6 +18,7 @@ extension SessionCore {
         case .inTransaction:
             transaction = .active
             if let end = outcome.end { goOnInNext(after: end, outcome) }
+            if outcome.hasGoneBack { endTimeoutsAgain() }
         case .failed:
             transaction = .failed(SQLState(outcome.failure?.sqlState ?? "25P02"))
             if let end = outcome.end { goOnInNext(after: end, outcome) }

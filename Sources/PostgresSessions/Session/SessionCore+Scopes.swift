@@ -241,9 +241,20 @@ extension SessionCore {
                 riders.remove(at: unsent)
             } else if case .active = transaction {
                 riders.append(.endOfTimeout(depth: depth))
+                deepestEndedTimeout = max(deepestEndedTimeout, depth)
             }
         }
         return try await plainScope(in: outer, body)
+    }
+
+    /// A text has rolled back to a savepoint, which may have been made in a scope with a timeout that has ended since: the server
+    /// has that one's limit again.
+    func endTimeoutsAgain() {
+        var depth = deepestEndedTimeout
+        while depth > timedScopes {
+            riders.append(.endOfTimeout(depth: depth))
+            depth -= 1
+        }
     }
 
     private func popUnlessClaimed(_ scope: Int) {

@@ -60,6 +60,8 @@ final class SessionCore: @unchecked Sendable {
     @exclusivity(unchecked) var timeout: Monotonic?
     /// How many scopes with a timeout are open.
     @exclusivity(unchecked) var timedScopes = 0
+    /// The most that were open when one of them ended in a transaction.
+    @exclusivity(unchecked) var deepestEndedTimeout = 0
     /// The transaction's id on the server, where the options ask for it and it has one.
     @exclusivity(unchecked) var transactionID: UInt64?
     @exclusivity(unchecked) private var serial = 0
