@@ -203,6 +203,42 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         }
     }
 
+    /// The same rule as after one that has succeeded.
+    @Test(arguments: [false, true], [false, true])
+    func `by hand that the server refuses lets nothing follow in its scope either`(
+        rides: Bool, inSavepoint: Bool
+    ) async throws {
+        try await withShop { shop in
+            try await shop.witness.execute(
+                "CREATE TABLE parts (item int8 REFERENCES items DEFERRABLE INITIALLY DEFERRED)")
+            func commit(_ session: Session) async throws {
+                let broken: SQLQuery = "INSERT INTO parts VALUES (\(404))"
+                try await add(1, to: session)
+                let refused = await outcome {
+                    if rides {
+                        try await session.commit(with: broken)
+                    } else {
+                        try await session.execute(broken)
+                        try await session.commit()
+                    }
+                }
+                #expect(refused == .server(.foreignKeyViolation))
+                let late = await outcome { try await add(2, to: session) }
+                #expect(late == .invalidState)
+            }
+            try await shop.engine.withSession { session in
+                if inSavepoint {
+                    try await session.withSavepoint { session in try await commit(session) }
+                } else {
+                    try await session.withTransaction { session in try await commit(session) }
+                }
+                try await add(3, to: session)
+                try await session.commit()
+            }
+            #expect(try await shop.witness.query("SELECT id FROM items", as: Int.self).all() == [3])
+        }
+    }
+
     /// M16 P229 P230.
     @Test func `closes the session that a scope has handed out`() async throws {
         try await withShop { shop in

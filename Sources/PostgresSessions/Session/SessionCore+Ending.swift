@@ -16,6 +16,7 @@ extension SessionCore {
             endScopes()
             outcome = .success(())
         } catch {
+            if case .none = transaction, hasSentCommit { endScopes() }
             outcome = .failure(error)
         }
         let actions = takeActions()
@@ -42,6 +43,7 @@ extension SessionCore {
             } else if case .none = transaction, hasSentCommit {
                 noteOutcome(isCommitted: false)
             }
+            if case .none = transaction, hasSentCommit { endScopes() }
         }
         let actions = takeActions()
         unclaim()
@@ -297,8 +299,8 @@ extension SessionCore {
         return dueActions
     }
 
-    /// `commit` or `rollback` by hand: every scope that owned part of the transaction is over, but for its end, and so are those
-    /// inside it.
+    /// `commit` or `rollback` by hand, also a `commit` that the server has refused or not answered: every scope that owned part of
+    /// the transaction is over, but for its end, and so are those inside it.
     private func endScopes() {
         guard let first = scopes.firstIndex(where: { $0.ownsTransaction }) else { return }
         for index in first..<scopes.endIndex { scopes[index].isEnded = true }

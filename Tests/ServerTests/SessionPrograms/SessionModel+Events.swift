@@ -136,9 +136,9 @@ extension SessionModel {
 
     private func commit(_ event: ProgramEvent) -> [Candidate] {
         ending(event) { state in
-            if let refusal = state.commitByHand() { return refusal }
+            let refusal = state.commitByHand()
             state.endScopes()
-            return nil
+            return refusal
         }
     }
 
@@ -147,9 +147,13 @@ extension SessionModel {
             return [result(.invalidState)] + (event.isCancelled ? [result(.cancelled)] : [])
         }
         return ending(event) { state in
-            if state.work.isDeferred { return state.end(isCommitted: true) }
+            if state.work.isDeferred {
+                state.endScopes()
+                return state.end(isCommitted: true)
+            }
             if state.work.isTied || state.isTiedForGood {
                 state.finish(isCommitted: false)
+                state.endScopes()
                 return .server("0A000")
             }
             state.prepared[number] = state.work.rows
@@ -182,6 +186,7 @@ extension SessionModel {
             found.append(
                 result(.commitOutcomeUnknown, value: verdict) { unknown in
                     unknown.forget()
+                    unknown.endScopes()
                     unknown.mayBeCommitted = true
                     (unknown.committed, unknown.prepared) = (outcome.committed, outcome.prepared)
                 })

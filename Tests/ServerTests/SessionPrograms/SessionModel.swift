@@ -307,15 +307,17 @@ extension SessionModel {
         let seen = value(state)
         if refusal == nil, thenCommit {
             refusal = state.commitByHand()
-            if refusal == nil { state.endScopes() }
+            state.endScopes()
         }
         let ordinary = Candidate(outcome: refusal ?? .returned, state: state, value: refusal == nil ? seen : nil)
         let commits = thenCommit || statements.contains { [.commit, .commitAndChain].contains($0) }
-        return [ordinary] + interruptions(event, commits: commits, as: state)
+        return [ordinary] + interruptions(event, commits: commits, thenCommit, as: state)
     }
 
     /// What may come in between, in a flight that would have led to the other state.
-    func interruptions(_ event: ProgramEvent, commits: Bool = false, as whole: SessionModel) -> [Candidate] {
+    func interruptions(
+        _ event: ProgramEvent, commits: Bool = false, _ thenCommit: Bool, as whole: SessionModel
+    ) -> [Candidate] {
         var found: [Candidate] = []
         if isArmed {
             found.append(result(.connectionLost) { $0.lose() })
@@ -325,6 +327,7 @@ extension SessionModel {
                     found.append(
                         result(.commitOutcomeUnknown, value: verdict) { state in
                             state.forget()
+                            if thenCommit { state.endScopes() }
                             (state.committed, state.mayBeCommitted) = (rows, true)
                         })
                 }
