@@ -28,6 +28,8 @@ extension Engine {
     /// What became of a transaction whose COMMIT was never answered. Its id is known where the session's options said
     /// `tracksOutcome`.
     ///
+    /// A server that has crashed since gives ids anew that had not reached its disk, and so does one that took over without them:
+    /// then ``TransactionOutcome/committed`` may be said of somebody else's transaction, and ``TransactionOutcome/aborted`` is true.
     /// - Throws: ``EngineError/invalidState(_:)`` where the id is not known; ``ServerError`` where the server has forgotten
     ///   it already. Source: https://www.postgresql.org/docs/current/functions-info.html (`pg_xact_status`).
     public func outcome(
