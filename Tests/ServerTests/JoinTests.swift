@@ -146,6 +146,43 @@ private struct Join: CustomStringConvertible {
         }
     }
 
+    /// K22. In the modes that say nothing at a commit, too.
+    @Test(arguments: JoinTransactionMode.allCases)
+    func `commits nothing for a task that is cancelled before`(mode: JoinTransactionMode) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let told = Journal<String>()
+            try await Task {
+                try await shop.engine.withConnection { connection in
+                    try await connection.execute("BEGIN")
+                    try await connection.withSession(joinTransactionMode: mode) { session in
+                        session.afterCommit { told.append("committed") }
+                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                        withUnsafeCurrentTask { $0?.cancel() }
+                        #expect(await outcome { try await session.commit() } == .cancelled)
+                    }
+                }
+            }.value
+            #expect(told.all == [])
+        }
+    }
+
+    @Test(arguments: JoinTransactionMode.allCases)
+    func `whose connection is lost runs what is due after a rollback`(mode: JoinTransactionMode) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let told = Journal<String>()
+            try await shop.engine.withConnection { connection in
+                try await connection.execute("BEGIN")
+                try await connection.withSession(joinTransactionMode: mode) { session in
+                    session.afterRollback { told.append("rolled back") }
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    try await shop.terminateBackends()
+                    #expect(await outcome { try await session.execute("SELECT 1") } == .connectionLost)
+                }
+            }
+            #expect(told.all == ["rolled back"])
+        }
+    }
+
     @Test func `that fails in its savepoint leaves the outer transaction usable`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { connection in

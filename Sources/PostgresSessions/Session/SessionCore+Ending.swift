@@ -69,6 +69,7 @@ extension SessionCore {
     private func commitClaimed() async throws {
         let command = frame.commit
         if command == nil, case .active = transaction {
+            try Task.checkCancellation()
             await leaveOuterOpen()
             return noteOutcome(isCommitted: true)
         }
@@ -197,7 +198,7 @@ extension SessionCore {
     func closeClaimed() async {
         let wasOpen: Bool
         if case .none = transaction { wasOpen = false } else { wasOpen = true }
-        if case .borrowed = frame {
+        if case .borrowed = frame, lease != nil {
             await leaveOuterOpen()
             forgetActions()
         } else {
