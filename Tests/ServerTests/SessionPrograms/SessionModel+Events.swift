@@ -128,6 +128,7 @@ extension SessionModel {
         return [
             result(.returned) { state in
                 state.phase = .pending
+                guard !isSandbox else { return }
                 state.isReadOnly = how == .readOnly
                 state.hasDemands = how != .plain
             }
@@ -198,14 +199,19 @@ extension SessionModel {
         if phase == .closed { return [result(.sessionClosed)] }
         return [
             result(.returned) { state in
-                state.finish(isCommitted: false)
+                state.rollBackByHand()
                 state.endScopes()
             }
         ]
     }
 
     private mutating func close() {
-        if phase != .idle && phase != .closed { finish(isCommitted: false) }
+        switch phase {
+        case .active where borrowsOuter && outer != nil: leaveOuterOpen()
+        case .failed where borrowsOuter && outer != nil: isOuterFailed = true
+        case .pending, .active, .failed, .lost: finish(isCommitted: false)
+        case .idle, .closed: break
+        }
         fire()
         phase = .closed
     }
@@ -323,6 +329,7 @@ extension SessionModel {
         let cancelled = event.wasCancelled ? [result(.cancelled)] : []
         if isConnectionGone { return cancelled + [result(.connectionLost)] }
         guard cancelled.isEmpty else { return cancelled }
+        if isOuterFailed { return [result(statement == .commit ? .returned : .server("25P02"))] }
         var state = self
         (state.work, state.onCommit, state.onRollback) = (outer ?? Work(), [], [])
         var refusal = state.perform(statement)

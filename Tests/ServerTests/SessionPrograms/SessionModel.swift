@@ -54,11 +54,15 @@ struct SessionModel: Hashable {
     var outer: Work?
     /// The connection is the only one that the session has.
     let isJoined: Bool
+    let isSandbox: Bool
     var isConnectionGone = false
     /// Something has happened of which nobody says what it means.
     var isBeyond = false
-    /// By its mode.
+    /// By its mode: its `commit` and `rollback` are those of what is open around it; or it may only roll that back.
     let endsOuter: Bool
+    let borrowsOuter: Bool
+    /// A statement has failed, and nobody has said ROLLBACK.
+    var isOuterFailed = false
 
     var phase = Phase.idle
     /// `begin` has asked for characteristics.
@@ -85,13 +89,19 @@ struct SessionModel: Hashable {
     init(_ program: SessionProgram) {
         tenant = program.hasLocals ? "7" : ""
         isArmed = program.isArmed
+        if case .sandbox = program.container { isSandbox = true } else { isSandbox = false }
+        if isSandbox { outer = Work() }
         if case .joined(_, let isOuterOpen) = program.container {
             isJoined = true
             if isOuterOpen { outer = Work(rows: [SessionProgram.rowBefore]) }
         } else {
             isJoined = false
         }
-        if case .joined(.controlFully, _) = program.container { endsOuter = true } else { endsOuter = false }
+        if case .joined(let mode, _) = program.container {
+            (endsOuter, borrowsOuter) = (mode == .controlFully, [.rollbackOnly, .conditionalSavepoint].contains(mode))
+        } else {
+            (endsOuter, borrowsOuter) = (false, false)
+        }
         if case .transaction(let how, let attempts) = program.container {
             (container, maxAttempts) = (how, attempts)
         } else {
@@ -141,16 +151,24 @@ extension SessionModel {
     /// `commit` by hand, or its like: of a savepoint, where the session has joined a transaction.
     mutating func commitByHand() -> Outcome? {
         guard outer != nil else { return end(isCommitted: true) }
-        guard phase == .active else {
-            finish(isCommitted: true)
-            return nil
-        }
-        var trial = self
-        // A savepoint that is to be released and has vanished fails the outer transaction.
-        isBeyond = trial.ride(riders.count) != nil
-        outer = trial.work
+        if phase == .active { leaveOuterOpen() }
         finish(isCommitted: true)
         return nil
+    }
+
+    mutating func leaveOuterOpen() {
+        var trial = self
+        // A savepoint that is to be released and has vanished fails the outer transaction; in one that a text has opened, and that
+        // stays, the next transaction would be another thing.
+        isBeyond = trial.ride(riders.count) != nil
+        if borrowsOuter, trial.saves.contains(where: { !trial.said.contains($0.name) }) { isBeyond = true }
+        outer = trial.work
+    }
+
+    /// `rollback` by hand, or its like.
+    mutating func rollBackByHand() {
+        if borrowsOuter, phase != .idle && phase != .pending { outer = nil }
+        finish(isCommitted: false)
     }
 
     /// One statement in an open transaction; what the server, or the library, says to it if not yes.
@@ -173,8 +191,12 @@ extension SessionModel {
             isTiedForGood = true
         case .leave(.listen, _), .leave(.cursor, _): work.isTied = true
         case .leave, .nothing, .begin, .deallocateAll: break
-        case .commit, .commitAndChain: return end(isCommitted: true, chains: statement == .commitAndChain)
-        case .rollback, .rollbackAndChain: return end(isCommitted: false, chains: statement == .rollbackAndChain)
+        case .commit, .rollback, .commitAndChain, .rollbackAndChain:
+            // Not sent.
+            guard !isSandbox else { return .encoding }
+            return end(
+                isCommitted: statement == .commit || statement == .commitAndChain,
+                chains: statement == .commitAndChain || statement == .rollbackAndChain)
         case .savepoint(let name): saves.append(Save(name: name, work: work))
         case .release(let name):
             guard let index = saves.lastIndex(where: { $0.name == name }) else { return fail("3B001") }
@@ -238,7 +260,7 @@ extension SessionModel {
     }
 
     mutating func lose() {
-        (isConnectionGone, outer) = (isJoined, nil)
+        (isConnectionGone, outer) = (isJoined, isSandbox ? Work() : nil)
         phase = .lost
         (work, saves, riders) = (Work(), [], [])
     }

@@ -32,8 +32,9 @@ private struct ProgramMaker {
         switch below(5) {
         case 0, 1: container = .session
         case 2: container = .manual
+        case 3 where !mix.isTimed && below(4) == 0: container = .sandbox
         case 3 where !mix.isTimed && below(2) == 0:
-            container = .joined(one(of: [.createSavepoint, .controlFully]), isOuterOpen: below(4) > 0)
+            container = .joined(one(of: JoinTransactionMode.allCases), isOuterOpen: below(4) > 0)
         default: container = .transaction(one(of: Characteristics.allCases), attempts: one(of: [1, 1, 3]))
         }
         return SessionProgram(

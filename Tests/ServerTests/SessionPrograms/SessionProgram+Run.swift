@@ -85,6 +85,10 @@ struct ProgramRun: Sendable {
             switch program.container {
             case .session:
                 try await shop.engine.withSession(options: options) { session in try await runBody(session) }
+            case .sandbox:
+                try await shop.engine.withSandbox { engine in
+                    try await engine.withSession(options: options) { session in try await runBody(session) }
+                }
             case .manual:
                 let session = shop.engine.makeSession(options: options)
                 do {

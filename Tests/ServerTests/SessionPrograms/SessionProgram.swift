@@ -76,6 +76,8 @@ indirect enum Step: Sendable {
 struct SessionProgram: Sendable {
     enum Container: Hashable, Sendable {
         case session, manual
+        /// A session in a sandbox of its own.
+        case sandbox
         case transaction(Characteristics, attempts: Int)
         /// A session on a raw connection, on which a transaction is open, or none.
         case joined(JoinTransactionMode, isOuterOpen: Bool)
