@@ -6,7 +6,8 @@ extension Engine {
     ///
     /// - Throws: ``ServerError`` where the server refuses it; ``EngineError/connectionLost(_:)`` where the connection ends
     ///   and the statement may have been executed. One that provably was not is sent again, unseen, and so is a query where the
-    ///   engine's `accessMode` is `.readOnly`.
+    ///   engine's `accessMode` is `.readOnly`. `CancellationError` and ``EngineError/statementTimedOut(_:)`` after the statement was
+    ///   cancelled on the server; where the connection ended over that, it may have been executed too.
     @discardableResult
     public func execute(
         _ query: SQLQuery, file: StaticString = #fileID, line: UInt = #line
