@@ -22,6 +22,7 @@ final class ChaosBank: Sendable {
     let seed: UInt64
     let entries = Journal<Entry>()
     let surprises = Journal<String>()
+    let listener = ChaosListener()
     private let running: [Slot]
     private let stops = Journal<Bool>()
 
@@ -82,6 +83,7 @@ final class ChaosBank: Sendable {
 
     private func play(_ unit: ChaosUnit, _ actions: ChaosActions) async -> ChaosFate {
         var isPrepared = false
+        if unit.isTold { listener.events.append(.began(unit.id)) }
         do {
             try await unit.play(on: shop.engine, actions)
             if unit.kind == .twoPhase {

@@ -52,6 +52,7 @@ import Testing
             }
         }
         defer { cleaner.cancel() }
+        let listening = try await bank.listener.open(on: shop.engine)
         var tellers = bank.open(1)
         var adversary = ChaosAdversary(bank, seed: generator.next())
         try await adversary.rage(for: isFullSize ? .seconds(6) : .seconds(2))
@@ -65,8 +66,10 @@ import Testing
             let now = shop.engine.statistics
             return now.leased + now.waiting + now.connecting + now.inTransit == 0 && now.opened - now.closed == now.idle
         }
-        try await eventually("its sockets are the pool's: \(shop.engine.statistics)") {
-            try shop.proxy.openConnections == shop.engine.statistics.idle
+        try await bank.listener.catchUp(shop)
+        let units = bank.entries.all.map(\.unit)
+        try await eventually("its sockets are the pool's and the listener's: \(shop.engine.statistics)") {
+            try shop.proxy.openConnections == shop.engine.statistics.idle + 1
         }
 
         // Once more, and the end in the middle of it.
@@ -77,12 +80,13 @@ import Testing
         await shop.engine.shutdown(grace: grace)
         #expect(ContinuousClock.now - begin < grace + .seconds(10))
         try await close(bank, tellers)
+        #expect(await listening.value == .returned)
         let last = shop.engine.statistics
         #expect(last.leased + last.waiting + last.connecting + last.idle == 0, "\(last)")
         try await eventually("its sockets are closed") { try shop.proxy.openConnections == 0 }
         try await eventually("its backends are gone") { try await shop.backends().isEmpty }
         try await eventually("nothing is left prepared") { try await bank.clear() == 0 }
-        try await judge(bank, adversary)
+        try await judge(bank, adversary, heardOf: units)
     }
 
     private func close(_ bank: ChaosBank, _ tellers: [Task<Void, Never>]) async throws {
@@ -109,7 +113,7 @@ import Testing
         let amount: Int
     }
 
-    private func judge(_ bank: ChaosBank, _ adversary: ChaosAdversary) async throws {
+    private func judge(_ bank: ChaosBank, _ adversary: ChaosAdversary, heardOf units: [ChaosUnit]) async throws {
         let lines = try await bank.shop.witness.query("SELECT * FROM ledger", as: Line.self).all()
         var balances = [Int](repeating: 1000, count: ChaosUnit.accounts)
         for line in lines where line.id > 0 {
@@ -121,7 +125,9 @@ import Testing
         let counts = Dictionary(grouping: lines, by: \.id).mapValues(\.count)
         let entries = bank.entries.all
         let mayReuseIDs = adversary.harms["crashed"] != nil
-        let faults = entries.compactMap { fault(in: $0, counts, mayReuseIDs) } + bank.surprises.all.prefix(10)
+        let faults =
+            entries.compactMap { fault(in: $0, counts, mayReuseIDs) } + bank.surprises.all.prefix(10)
+            + bank.listener.faults(units, committed: Set(counts.keys))
         for fault in faults { Issue.record("seed \(bank.seed): \(fault)") }
         let known = Set(entries.map(\.unit.id))
         #expect(counts.keys.filter { !known.contains($0) } == [], "seed \(bank.seed)")

@@ -60,6 +60,13 @@ struct ChaosUnit: Sendable {
         ]
     }
 
+    /// Whether listeners are told of it.
+    var isTold: Bool { [.plain, .serializable, .byHand, .thrown, .undone].contains(kind) }
+
+    private var words: [SQLQuery] {
+        isTold ? moves + ["SELECT pg_notify(\(ChaosListener.channel), \(String(id)))"] : moves
+    }
+
     /// The same as one statement.
     var whole: SQLQuery {
         """
@@ -217,7 +224,7 @@ extension ChaosUnit {
             try await session.execute("COMMIT AND CHAIN")
             _ = try? await session.execute(ghost)
         default:
-            for move in moves { try await session.execute(move) }
+            for word in words { try await session.execute(word) }
             try await session.commit()
         }
     }
@@ -259,7 +266,7 @@ extension ChaosUnit {
             let numbers = try await session.copyOut(series, as: Int.self)
             for try await number in numbers where number > choice { break }
         default:
-            for move in moves { try await session.execute(move) }
+            for word in words { try await session.execute(word) }
             if kind == .thrown { throw OutOfStock() }
             if kind == .undone { try await session.rollback() }
         }
