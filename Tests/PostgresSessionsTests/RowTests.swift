@@ -49,6 +49,14 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         let failed = failure { try RowDecoding<(Int, Int)>.tuple().decodeAll(three) }
         #expect(failed?.reason == "it takes 2 columns, the result has 3 columns (a, b, c)")
         #expect(failure { try RowDecoding<Int>.scalar.decodeAll(three) }?.reason.contains("1 column,") == true)
+        #expect(failure { try RowDecoding<Int>.scalar.decodeAll(result([])) }?.reason.contains("RETURNING") == true)
+    }
+
+    @Test func `name their own type where there is a NULL, and not that of its raw value`() throws {
+        let null = result([("mood", .text)], [nil])
+        let failed = failure { try RowDecoding<Mood>.decodable.decodeAll(null) }
+        #expect(failed?.type == "Mood" && failed?.column == "mood")
+        #expect(try RowDecoding<Mood?>.decodable.decodeAll(null) == [nil])
     }
 
     @Test func `name the column, its type, the row and the reason`() {
@@ -106,6 +114,25 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         let short = result(columns, [[1, 2], nil, big(Int32(1)), Array("a".utf8)])
         let failed = failure { try RowDecoding<Item>.decodable.decodeAll(short) }
         #expect(failed?.column == "price" && failed?.reason == "the value has 2 bytes, not 8")
+    }
+
+    /// As property wrappers do.
+    private struct OrZero: Decodable, Equatable {
+        var value: Int
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            value = container.decodeNil() ? 0 : try container.decode(Int.self)
+        }
+    }
+
+    private struct Counted: Decodable {
+        var count: OrZero
+    }
+
+    @Test func `leave NULL to types that have a meaning for it`() throws {
+        let rows = result([("count", .int8)], [nil], [big(Int64(7))])
+        #expect(try RowDecoding<Counted>.decodable.decodeAll(rows).map(\.count.value) == [0, 7])
+        #expect(try RowDecoding<OrZero>.decodable.decodeAll(rows).map(\.value) == [0, 7])
     }
 
     private struct Rich: Decodable {

@@ -100,6 +100,21 @@ private func refusal(_ q: SQLQuery) -> String? { reason { try q.validated() } }
         #expect(TableSQL<Item>.get(id: 7).text == "SELECT id, name, price FROM items WHERE id = $1")
         #expect(refusal(TableSQL<Membership>.get(id: 7)) != nil)
     }
+
+    private struct Keyless: Codable, Table {
+        static let tableName = "keyless"
+        static let primaryKey: [String] = []
+        var id: Int
+    }
+
+    @Test func `says where there is no primary key to go by`() {
+        let row = Keyless(id: 1)
+        let refused = [
+            TableSQL<Keyless>.get(id: 1), TableSQL<Keyless>.upsert(row), TableSQL<Keyless>.update(row),
+            TableSQL<Keyless>.delete(row),
+        ]
+        for query in refused { #expect(refusal(query)?.contains("primary key") == true) }
+    }
 }
 
 @Suite struct `A table's rows` {

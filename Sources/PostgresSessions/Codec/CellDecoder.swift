@@ -30,6 +30,13 @@ final class CellDecoder: Decoder {
         open = [0]
     }
 
+    /// The decoder of NULL.
+    static func ofNull() -> CellDecoder {
+        let decoder = CellDecoder()
+        decoder.content = .null
+        return decoder
+    }
+
     deinit { kept?.bytes.deallocate() }
 
     static func decode<T: Decodable>(_ type: T.Type, from cell: SQLCell) throws -> T {
@@ -67,8 +74,11 @@ final class CellDecoder: Decoder {
     /// Decodes a part of the value: by its codec if it has one.
     func decodePart<T: Decodable>(_ type: T.Type, from cell: SQLCell?) throws -> T {
         guard let sql = type as? any SQLDecodable.Type else {
-            if cell == nil, !(type is any ExpressibleByNilLiteral.Type) { throw SQLValueError("the value is NULL") }
-            return try decode(type, from: cell)
+            do {
+                return try decode(type, from: cell)
+            } catch {
+                throw cell == nil ? SQLValueError.null(type) : error
+            }
         }
         return try Self.value(sql, from: cell) as! T
     }

@@ -85,7 +85,7 @@ public struct SQLCell {
 
     /// What to throw when a type cannot be read from this cell's type at all.
     public func unsupported<T>(_ type: T.Type) -> SQLValueError {
-        SQLValueError("\(typeName) in \(isBinary ? "binary" : "text") form cannot be read as \(T.self)" + remedy)
+        SQLValueError("\(typeName)\(isBinary ? "" : " in text form") cannot be read as \(T.self)" + remedy)
     }
 
     /// What to throw when text does not read as the type that was asked for.
@@ -225,6 +225,10 @@ public struct SQLValueError: Error, CustomStringConvertible {
     public let reason: String
 
     public init(_ reason: String) { self.reason = reason }
+
+    static func null<T>(_ type: T.Type) -> SQLValueError {
+        SQLValueError("the value is NULL, and \(T.self) is not optional")
+    }
 
     public var description: String { reason }
 }

@@ -43,7 +43,7 @@ public struct ResultRow: Sendable {
             do {
                 guard let bytes = result.cell(row: row, column: column) else {
                     if let null = T.sqlNull { return null }
-                    throw SQLValueError("the value is NULL, and \(T.self) is not optional")
+                    throw SQLValueError.null(T.self)
                 }
                 let (type, form) = names.kind(of: column)
                 return try T(sqlCell: SQLCell(bytes: bytes, type: type, form: form))

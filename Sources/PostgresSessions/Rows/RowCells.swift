@@ -136,7 +136,7 @@ struct CellReader {
     @inline(never)
     private func null<V: SQLDecodable>(_ type: V.Type) throws -> V {
         if let value = V.sqlNull { return value }
-        throw failure(SQLValueError("the value is NULL, and \(V.self) is not optional"), type)
+        throw failure(SQLValueError.null(V.self), type)
     }
 
     /// There is no column for this key: a failure of the row as a whole.

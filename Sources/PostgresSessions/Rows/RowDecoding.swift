@@ -75,7 +75,7 @@ extension RowDecoding where T: SQLDecodable {
 
     @inline(never)
     private static func valueForNull() throws -> T {
-        guard let null = T.sqlNull else { throw SQLValueError("the value is NULL, and \(T.self) is not optional") }
+        guard let null = T.sqlNull else { throw SQLValueError.null(T.self) }
         return null
     }
 }
@@ -109,7 +109,8 @@ extension RowDecoding {
 extension RowColumns {
     fileprivate func require<T>(count wanted: Int, for type: T.Type) throws(EngineError) {
         guard count != wanted else { return }
-        let reason = "it takes \(wanted) column\(wanted == 1 ? "" : "s"), the result has \(description)"
+        let remedy = count == 0 ? ": INSERT, UPDATE and DELETE have rows where they say RETURNING" : ""
+        let reason = "it takes \(wanted) column\(wanted == 1 ? "" : "s"), the result has \(description)\(remedy)"
         throw .decoding(DecodingFailure(type: "\(T.self)", reason: reason))
     }
 }

@@ -86,7 +86,8 @@ struct StructDecoder: Decoder {
         guard reader.cells.columns.count == 1 else {
             throw SQLValueError("a single value takes 1 column, the result has \(reader.cells.columns.description)")
         }
-        return SingleColumnContainer(reader)
+        // What NULL is to it, the row's type says; where it is nothing, the error names that type and not its raw value's.
+        return try reader.cells.cell(0) == nil ? CellDecoder.ofNull() : SingleColumnContainer(reader)
     }
 }
 
@@ -157,12 +158,9 @@ final class ColumnReader {
     private func readContent<T: Decodable>(_ type: T.Type, at column: Int) throws -> T {
         let cell = try cells.cell(column)
         do {
-            if cell == nil, !(type is any ExpressibleByNilLiteral.Type) {
-                throw SQLValueError("the value is NULL, and \(T.self) is not optional")
-            }
             return try cellDecoder.decode(type, from: cell)
         } catch {
-            throw cells.failure(error, type)
+            throw cells.failure(cell == nil ? SQLValueError.null(type) : error, type)
         }
     }
 }

@@ -103,6 +103,7 @@ package struct TableSQL<T: Table>: Sendable {
         let keys = T.primaryKey.map { name($0) }.joined(separator: ", ")
         let changes = others.map { "\(name($0.column)) = EXCLUDED.\(name($0.column))" as SQLQuery }.joined(
             separator: ", ")
+        if T.primaryKey.isEmpty { query.refuse("\(T.self): it names no primary key") }
         query.append(" ON CONFLICT (\(keys)) DO UPDATE SET \(changes) RETURNING \(columns)")
         return query
     }
@@ -138,7 +139,9 @@ package struct TableSQL<T: Table>: Sendable {
         let found = row.fields.count { $0.isKey && !$0.isNull }
         if found != T.primaryKey.count || found == 0 {
             query.refuse(
-                "\(T.self): the row has no value for its primary key (\(T.primaryKey.joined(separator: ", ")))")
+                T.primaryKey.isEmpty
+                    ? "\(T.self): it names no primary key"
+                    : "\(T.self): the row has no value for its primary key (\(T.primaryKey.joined(separator: ", ")))")
         }
         if let reason = row.refusal { query.refuse(reason) }
         return query
@@ -156,7 +159,7 @@ package struct TableSQL<T: Table>: Sendable {
         return names.map { name($0) }.joined(separator: ", ")
     }
 
-    private static var key: SQLQuery { name(T.primaryKey.first ?? "") }
+    private static var key: SQLQuery { T.primaryKey.first.map { name($0) } ?? "" }
 
     private static func name(_ column: String) -> SQLQuery {
         trusted { () throws(SQLValueError) in try SQLIdentifier.quotedWhereNeeded(column) }
