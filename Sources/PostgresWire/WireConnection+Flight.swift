@@ -57,6 +57,9 @@ extension WireConnection {
         try queued(sent, parameters, text: text)
     }
 
+    /// The statement that was prepared last without a name: the answer has its columns, in text's form, and no rows.
+    package func queueDescribe() throws(WireError) { try queued(PQsendDescribePrepared(conn, "")) }
+
     /// The rows of the command that was queued last go to `sink` as they come, instead of into its result. For one command
     /// of a flight.
     package func expectRows(into sink: any RowSink) {

@@ -76,6 +76,25 @@ private struct Alarmist: EngineObserver {
     }
 
     /// Rows are decoded ahead of the loop; an error among them waits for its turn.
+    /// https://www.postgresql.org/docs/current/sql-copy.html: "An INSERT, UPDATE, DELETE … the query must have a RETURNING clause."
+    @Test(arguments: [
+        "INSERT INTO items VALUES (7, 'item') RETURNING id AS i, name",
+        "WITH new AS (INSERT INTO items VALUES (7, 'item') RETURNING *) SELECT id AS i, name FROM new -- all",
+    ])
+    func `may be those that a statement writes, once`(text: String) async throws {
+        try await withShop { shop in
+            let copied = try await shop.engine.withTransaction { session in
+                var copied: [Line] = []
+                for try await line in try await session.copyOut(SQLQuery(unsafeRaw: text), as: Line.self) {
+                    copied.append(line)
+                }
+                return copied
+            }
+            #expect(copied == [Line(i: 7, name: "item")])
+            #expect(try await shop.itemCount() == 1)
+        }
+    }
+
     @Test(arguments: [1, 2, 64, 65, 3211]) func `come before the one that does not fit, which is named`(bad: Int)
         async throws
     {

@@ -47,6 +47,85 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// A String has no type of its own: the server gives it the column's when the statement is prepared, and keeps to that.
+    @Test func `whose parameter's column has got another type is prepared anew, unseen`() async throws {
+        try await withShop(one) { shop in
+            let find: SQLQuery = "SELECT count(*) FROM items WHERE name = \("ok")"
+            let insert: SQLQuery = "INSERT INTO items VALUES (1, \("ok"))"
+            try await shop.witness.execute("CREATE TYPE mood AS ENUM ('ok')")
+            for type in ["varchar", "mood", "text", "mood"] {
+                try await shop.witness.execute(
+                    "ALTER TABLE items ALTER COLUMN name TYPE \(unsafeRaw: type) USING name::text::\(unsafeRaw: type)")
+                let alone = try await shop.engine.query(find, as: Int.self).one()
+                let inTransaction = try await shop.engine.withTransaction { session in
+                    let found = try await session.query(find, as: Int.self).one()
+                    try await session.execute("DELETE FROM items")
+                    return found
+                }
+                try await shop.engine.execute(insert)
+                #expect(alone == inTransaction)
+            }
+            #expect(try await shop.itemCount() == 1)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    @Test func `whose parameter's column has got another type in mid-transaction may be tried again`() async throws {
+        try await withShop(one) { shop in
+            let find: SQLQuery = "SELECT count(*) FROM items WHERE name = \("7")"
+            _ = try await shop.engine.query(find, as: Int.self).one()
+            try await shop.witness.execute("ALTER TABLE items ALTER COLUMN name TYPE int8 USING 7")
+            var attempts = 0
+            let found = try await shop.engine.withTransaction(retry: .onConflict(maxAttempts: 2)) { session in
+                attempts += 1
+                try await session.execute("INSERT INTO items VALUES (1, 7)")
+                return try await session.query(find, as: Int.self).one()
+            }
+            #expect(found == 1)
+            #expect(attempts == 2)
+        }
+    }
+
+    @Test func `is not refused for ever what its column has learned to take`() async throws {
+        try await withShop(one) { shop in
+            try await shop.witness.execute("ALTER TABLE items ADD COLUMN code int4")
+            func note(_ code: String, _ id: Int) -> SQLQuery {
+                "INSERT INTO items (id, name, code) VALUES (\(id), 'item', \(code))"
+            }
+            try await shop.engine.execute(note("7", 1))
+            try await shop.witness.execute("ALTER TABLE items ALTER COLUMN code TYPE text")
+            let first = await outcome { try await shop.engine.execute(note("seven", 2)) }
+            #expect(first == .returned || first == .server(.invalidTextRepresentation))
+            try await shop.engine.execute(note("seven", 3))
+        }
+    }
+
+    /// A schema for each tenant, each with an enum of its own: the same words mean other types from one transaction to the next.
+    @Test func `whose words mean another table now and then is soon no longer kept`() async throws {
+        try await withShop(one) { shop in
+            for tenant in ["left", "right"] {
+                try await shop.witness.execute("CREATE SCHEMA \(identifier: tenant)")
+                try await shop.witness.execute("CREATE TYPE \(identifier: tenant).mood AS ENUM ('ok')")
+                try await shop.witness.execute(
+                    "CREATE TABLE \(identifier: tenant).moods (mood \(identifier: tenant).mood)")
+            }
+            var refused = 0
+            for round in 0..<20 {
+                let options = SessionOptions(locals: ["search_path": round % 2 == 0 ? "left" : "right"])
+                let ending = await outcome {
+                    try await shop.engine.withSession(options: options) { session in
+                        try await session.execute("SELECT 1")
+                        try await session.execute("INSERT INTO moods VALUES (\("ok"))")
+                        _ = try await session.query("SELECT mood FROM moods", as: String.self).all()
+                    }
+                }
+                if ending != .returned { refused += 1 }
+            }
+            #expect(refused <= 6)
+            #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
     @Test func `whose text is very long is said, and not kept in the server's memory`() async throws {
         try await withShop(one) { shop in
             for count in [10, 2_000] {

@@ -120,7 +120,7 @@ final class ConnectionCore: @unchecked Sendable {
                 }
                 throw error.surfaced(hasTimeout: options.statementTimeout != nil)
             }
-            let mayRepair = connection.wire.transactionStatus == .idle && outcome.failure?.isStaleStatement == true
+            let mayRepair = connection.wire.transactionStatus == .idle && outcome.isStale
             if mayRepair && replays.takeRepair() { continue }
             note(outcome, query, connection)
             return try verdict(on: outcome, options, isShutDown: home?.engine.pool.isShutDown == true).get()

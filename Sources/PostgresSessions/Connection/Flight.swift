@@ -16,6 +16,8 @@ struct Flight {
     var isOwn = false
     /// Nothing is prepared for later: FETCH changes its columns from cursor to cursor.
     var isUnnamed = false
+    /// The statement is not executed: its result says what its columns would be.
+    var onlyDescribes = false
     /// The text of the cursor whose rows it fetches: they come as text where one of its columns has no binary form.
     var cursor: [UInt8]?
     /// Have the server say something before it looks at the statement, within this time, or hold the connection for dead.
@@ -47,6 +49,7 @@ struct FlightOutcome {
     private final class More {
         var failure: WireServerError?
         var refused: [UInt8] = []
+        var isStale = false
         var further: [WireResult] = []
         var trailing: WireResult?
         var end: TransactionEnd?
@@ -58,6 +61,7 @@ struct FlightOutcome {
         init(_ other: More) {
             (failure, refused, further, trailing) = (other.failure, other.refused, other.further, other.trailing)
             (end, hasCommitted, hasGoneBack) = (other.end, other.hasCommitted, other.hasGoneBack)
+            isStale = other.isStale
         }
     }
 
@@ -72,6 +76,8 @@ struct FlightOutcome {
     var failure: WireServerError? { more?.failure }
     /// The text of that one.
     var refused: String { String(decoding: more?.refused ?? [], as: UTF8.self) }
+    /// It failed as it was prepared, and may not when it is prepared anew, or asked for as text.
+    var isStale: Bool { more?.isStale ?? false }
     /// The further statements' results.
     var further: [WireResult] { more?.further ?? [] }
     /// The trailing command's result.
@@ -84,11 +90,12 @@ struct FlightOutcome {
     var hasGoneBack: Bool { more?.hasGoneBack ?? false }
 
     /// Only the first counts: what comes after it was not executed.
-    mutating func fail(_ failure: WireServerError, _ text: [UInt8]) {
+    mutating func fail(_ failure: WireServerError, _ text: [UInt8], isStale: Bool = false) {
         guard self.failure == nil else { return }
         let more = own()
         more.failure = failure
         more.refused = text
+        more.isStale = isStale
     }
 
     mutating func takeLastFurther() -> WireResult? { own().further.popLast() }

@@ -104,7 +104,6 @@ extension PhysicalConnection {
         }
         let options = try format.options()
         let query = query.unended.closed
-        let shape: SQLQuery = "SELECT * FROM (\(query)) AS copied LIMIT 0"
         let copy = "COPY (\(query.text)) TO STDOUT (\(options))"
         // While something else is under way, the protocol does not tell.
         try await attempt { () throws(WireError) in try await landLeftover() }
@@ -112,13 +111,12 @@ extension PhysicalConnection {
         let outcome = try await attempt { () throws(WireError) in
             try await fly(
                 Flight(
-                    statement: shape, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
-                    isUnnamed: true))
+                    statement: query, further: isInTransaction ? [Self.savepoint] : [], limits: limits, isOwn: true,
+                    isUnnamed: true, onlyDescribes: true))
         }
-        if let error = outcome.failure {
-            throw failure(error, copy, limits, shift: "COPY (".count - "SELECT * FROM (".count)
-        }
-        let columns = RowColumns(of: try verdict(on: outcome, SessionOptions()).get(), knowing: types)
+        if let error = outcome.failure { throw failure(error, copy, limits, shift: "COPY (".count) }
+        let columns = RowColumns(
+            of: try verdict(on: outcome, SessionOptions()).get(), knowing: types, isBinary: true)
         try await attempt { () throws(WireError) in _ = try note(cache.traits(of: query.text)) }
         try await beginCopy(copy, limits)
         copySavepoint = isInTransaction

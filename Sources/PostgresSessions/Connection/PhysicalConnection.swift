@@ -10,8 +10,8 @@ final class PhysicalConnection: @unchecked Sendable {
     let wire: WireConnection
     @exclusivity(unchecked) var cache: StatementCache
     /// What the engine's connections have found to be out of date, and how much of it this one knows.
-    private let staleTexts: StaleTexts
-    @exclusivity(unchecked) private var knownStaleTexts: Int
+    let staleTexts: StaleTexts
+    @exclusivity(unchecked) var knownStaleTexts = 0
     /// A stream's flight whose answers have not been read.
     @exclusivity(unchecked) var underWay: Flight?
     /// What undoes that flight alone, where it failed.
@@ -67,7 +67,6 @@ final class PhysicalConnection: @unchecked Sendable {
         self.types = types
         self.wire = wire
         self.staleTexts = staleTexts
-        knownStaleTexts = staleTexts.count
         lastStatement = remembersStatement ? LastStatement() : nil
         cache = StatementCache(capacity: statementCacheSize)
     }
@@ -224,7 +223,11 @@ final class PhysicalConnection: @unchecked Sendable {
     func queue(_ flight: Flight) throws(WireError) -> WireServerError? {
         try queued { () throws(WireError) in
             for command in flight.leading { try queue(command, of: flight, isOwn: true) }
-            try queue(flight.statement, of: flight, isOwn: flight.isOwn)
+            if flight.onlyDescribes {
+                try queueDescription(of: flight.statement)
+            } else {
+                try queue(flight.statement, of: flight, isOwn: flight.isOwn)
+            }
             if let rows = flight.rows {
                 let entry = plan.last?.entry
                 let comeSingly = entry?.mayHaveManyRows ?? false
@@ -256,6 +259,13 @@ final class PhysicalConnection: @unchecked Sendable {
         } catch .refused(let message) {
             return WireServerError(severity: "ERROR", message: message)
         }
+    }
+
+    private func queueDescription(of query: SQLQuery) throws(WireError) {
+        try wire.queuePrepare(name: "", text: query.text, query.parameters)
+        preparing.append(plan.count)
+        plan.append(Planned(text: query.utf8))
+        try wire.queueDescribe()
     }
 
     /// Behind a DEALLOCATE of its flight nothing that was prepared is there, and another one is not known by its answer.
@@ -329,8 +339,8 @@ final class PhysicalConnection: @unchecked Sendable {
             reader.outcome.completed += 1
         case .refused(let error):
             let text = entry?.text ?? planned.text
-            reader.outcome.fail(error, text)
-            if let entry { noteFailure(error, of: entry) }
+            let isOutlived = entry.map { noteFailure(error, of: $0, isFresh: isFresh($0)) } ?? false
+            reader.outcome.fail(error, text, isStale: isOutlived || error.isStaleStatement)
             if error.lacksBinaryForm && (!flight.isUnnamed || flight.cursor != nil) {
                 if textStatements.count >= Self.mostTextStatements { textStatements = [] }
                 textStatements.insert(flight.cursor ?? text)
@@ -346,18 +356,22 @@ final class PhysicalConnection: @unchecked Sendable {
     }
 
     private func acceptPrepared(_ reply: Reply) throws(WireError) -> Bool {
-        guard let entry = plan[reader.index].entry else { return false }
+        let (entry, text) = (plan[reader.index].entry, plan[reader.index].text)
         switch reply {
-        case .complete: cache.notePrepared(entry)
+        case .complete: if let entry { cache.notePrepared(entry) }
         case .refused(let error):
-            reader.outcome.fail(error, entry.text)
-            noteFailure(error, of: entry)
+            reader.outcome.fail(error, entry?.text ?? text, isStale: error.isStaleStatement)
+            guard let entry else { break }
+            noteFailure(error, of: entry, isFresh: true)
             cache.forget(entry)
-        case .skipped: cache.forget(entry)
+        case .skipped: if let entry { cache.forget(entry) }
         default: throw surprise("another answer than to a Parse")
         }
         return false
     }
+
+    /// Whether it is prepared in the flight under way.
+    private func isFresh(_ entry: StatementCache.Entry) -> Bool { preparing.contains { plan[$0].entry === entry } }
 
     /// The columns of a prepared statement never change, so they are read once.
     private func describe(_ result: WireResult, _ entry: StatementCache.Entry) {
@@ -378,21 +392,5 @@ final class PhysicalConnection: @unchecked Sendable {
             hasForeignTypes = true
             return result.attach(RowColumns(of: result, knowing: types))
         }
-    }
-
-    /// A statement that has vanished or no longer fits is forgotten, so that its next use prepares it anew.
-    private func noteFailure(_ error: WireServerError, of entry: StatementCache.Entry) {
-        if error.isVanishedStatement { return cache.forgetAll() }
-        guard error.isStalePlan else { return }
-        cache.forget(entry)
-        let count = staleTexts.add(entry.text)
-        if count == knownStaleTexts + 1 { knownStaleTexts = count }
-    }
-
-    @inline(never)
-    private func forgetStaleTexts() {
-        let news = staleTexts.after(knownStaleTexts)
-        for text in news.texts { cache.forget(text) }
-        knownStaleTexts = news.count
     }
 }

@@ -104,7 +104,18 @@ struct StatementCache {
     /// inserted by the thousand, each number of them another text, would be hundreds of megabytes.
     static let longestText = 16_384
 
-    func keeps(_ text: [UInt8]) -> Bool { capacity > 0 && text.count <= Self.longestText }
+    func keeps(_ text: [UInt8]) -> Bool {
+        capacity > 0 && text.count <= Self.longestText && (restless.isEmpty || !restless.contains(text))
+    }
+
+    /// Texts that mean something else again and again, and are prepared for one use.
+    private var restless: Set<[UInt8]> = []
+    private static let mostRestless = 256
+
+    mutating func keepNoMore(_ text: [UInt8]) {
+        if restless.count >= Self.mostRestless { restless = [] }
+        restless.insert(text)
+    }
 
     func traits(of text: String) -> StatementTraits { StatementTraits(of: text, inSandbox: isInSandbox) }
 

@@ -55,7 +55,7 @@ extension Engine {
             switch verdict(on: outcome, configuration.session, isShutDown: pool.isShutDown) {
             case .success(let result): return result
             case .failure(let failure):
-                guard outcome.failure?.isStaleStatement == true, replays.takeRepair() else { throw failure }
+                guard outcome.isStale, replays.takeRepair() else { throw failure }
             }
         }
     }
@@ -238,7 +238,7 @@ func verdict(
         }
     }
     if error.sqlState.isEmpty { return .failure(EngineError.encoding(error.message)) }
-    return .failure(ServerError(error, query: outcome.refused))
+    return .failure(ServerError(error, query: outcome.refused, isStale: outcome.isStale))
 }
 
 extension WireServerError {

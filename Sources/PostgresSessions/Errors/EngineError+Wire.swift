@@ -25,12 +25,12 @@ extension WireError {
 }
 
 extension ServerError {
-    init(_ error: WireServerError, query: String?, shift: Int = 0) {
+    init(_ error: WireServerError, query: String?, shift: Int = 0, isStale: Bool = false) {
         self.init(
             sqlState: SQLState(error.sqlState), severity: error.severity, message: error.message, detail: error.detail,
             hint: error.hint, constraint: error.constraint, table: error.table, column: error.column,
             schema: error.schema, dataType: error.dataType, context: error.context,
             position: error.position.map { $0 + shift },
-            query: query, isStaleStatement: error.isStaleStatement, lacksBinaryForm: error.lacksBinaryForm)
+            query: query, isStaleStatement: isStale, lacksBinaryForm: error.lacksBinaryForm)
     }
 }

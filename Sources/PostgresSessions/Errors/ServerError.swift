@@ -40,7 +40,9 @@ public struct ServerError: Error, Sendable {
     ) {
         var optional: [Field: String] = [:]
         optional[.detail] = detail
-        let remedy = lacksBinaryForm ? Self.binaryHint : Self.remedy(sqlState, message)
+        let remedy =
+            lacksBinaryForm
+            ? Self.binaryHint : Self.remedy(sqlState, message) ?? (isStaleStatement ? Self.staleHint : nil)
         optional[.hint] = remedy.map { remedy in hint.map { "\($0) \(remedy)" } ?? remedy } ?? hint
         optional[.constraint] = constraint
         optional[.table] = table
@@ -66,6 +68,11 @@ public struct ServerError: Error, Sendable {
 
     private static let poolerHint =
         "through a pooler in transaction mode, prepared statements do not last: configure statementCacheSize: 0"
+
+    private static let staleHint = """
+        The statement was prepared when its tables, or the search path, were others: the transaction can be run again, which \
+        retry: .onConflict does.
+        """
 
     private static let binaryHint =
         "A column's type has no binary form: cast it to text, or say copyOut(_:format: .csv)."

@@ -40,12 +40,13 @@ package final class RowColumns: Sendable {
     /// A column's type in words.
     func typeName(of column: Int) -> String { catalog?.name(of: types[column]) ?? types[column].description }
 
-    package convenience init(of result: WireResult, knowing catalog: TypeCatalog? = nil) {
+    /// Cells come in the result's form, where no other is named.
+    package convenience init(of result: WireResult, knowing catalog: TypeCatalog? = nil, isBinary: Bool? = nil) {
         let columns = 0..<result.columnCount
         self.init(
             names: columns.map { result.columnName($0) },
             types: columns.map { SQLType(rawValue: result.columnOID($0)) },
-            isBinary: columns.map { result.columnIsBinary($0) }, knowing: catalog)
+            isBinary: columns.map { isBinary ?? result.columnIsBinary($0) }, knowing: catalog)
     }
 
     package var count: Int { names.count }

@@ -243,7 +243,7 @@ final class SessionCore: @unchecked Sendable {
                 }
                 throw fail(error, of: flight)
             }
-            if outcome.failure?.isStaleStatement == true, frame.isOwn, replays.takeRepair() {
+            if outcome.isStale, frame.isOwn, replays.takeRepair() {
                 let beginning = beginning
                 await rollBackQuietly()
                 beginAgain(beginning)
