@@ -88,6 +88,13 @@ private struct Parts: Decodable {
         }
     }
 
+    @Test func `who writes two statements into one text is told where several go`() async throws {
+        try await withShop { shop in
+            let error = try await failure { try await shop.engine.execute("SELECT 1; SELECT 2") }
+            #expect((error as? ServerError)?.hint?.contains("execute(batch:)") == true)
+        }
+    }
+
     @Test func `listens on several channels over one connection`() async throws {
         try await withShop { shop in
             let channels = (0..<50).map { "channel \($0) of \(shop.number)" }

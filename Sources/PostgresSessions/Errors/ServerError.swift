@@ -60,6 +60,7 @@ public struct ServerError: Error, Sendable {
     private static func remedy(_ state: SQLState, _ message: String) -> String? {
         switch state {
         case .invalidSqlStatementName: poolerHint
+        case .syntaxError: message.contains("multiple commands") ? oneHint : nil
         case .datatypeMismatch, .undefinedFunction:
             if mixesRanges(message) { rangeHint } else { message.contains("bigint") ? integerHint : nil }
         default: nil
@@ -68,6 +69,8 @@ public struct ServerError: Error, Sendable {
 
     private static let poolerHint =
         "through a pooler in transaction mode, prepared statements do not last: configure statementCacheSize: 0"
+
+    private static let oneHint = "A text is one statement: several go through execute(batch:) or pipeline."
 
     private static let staleHint = """
         The statement was prepared when its tables, or the search path, were others: the transaction can be run again, which \
