@@ -51,7 +51,10 @@ import Testing
                 try? await Task.sleep(for: .milliseconds(20))
             }
         }
-        defer { cleaner.cancel() }
+        defer {
+            cleaner.cancel()
+            for _ in 1...2 { bank.stop() }
+        }
         let listening = try await bank.listener.open(on: shop.engine)
         var tellers = bank.open(1)
         var adversary = ChaosAdversary(bank, seed: generator.next())
