@@ -83,8 +83,11 @@ import Testing
         }
     }
 
-    @Test func `that was cancelled before sends nothing`() async throws {
+    @Test(arguments: [false, true])
+    func `that was cancelled before sends nothing`(isWarm: Bool) async throws {
         try await withShop(behindProxy: true) { shop in
+            if isWarm { try await shop.engine.warmUp() }
+            let (flights, connections) = try (shop.proxy.flights, shop.proxy.connections)
             let task = Task(executorPreference: testExecutor) {
                 while !Task.isCancelled { await Task.yield() }
                 let statement = await outcome { try await shop.engine.execute("SELECT 1") }
@@ -96,8 +99,10 @@ import Testing
             }
             task.cancel()
             #expect(await task.value == [.cancelled, .cancelled, .cancelled])
-            let connections = try shop.proxy.connections
-            #expect(connections == 0)
+            let flightsNow = try shop.proxy.flights
+            #expect(flightsNow == flights)
+            let connectionsNow = try shop.proxy.connections
+            #expect(connectionsNow == connections)
         }
     }
 
@@ -136,6 +141,51 @@ import Testing
             #expect(await task.value == .cancelled)
             try shop.proxy.resume()
             #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
+        }
+    }
+
+    /// All its statements had been answered by then.
+    @Test(arguments: ["the scope's end", "commit()", "commit(with:)"])
+    func `that is cancelled before its COMMIT commits nothing`(by: String) async throws {
+        try await withShop { shop in
+            let task = Task(executorPreference: testExecutor) {
+                await outcome {
+                    try await shop.engine.withTransaction { session in
+                        try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                        withUnsafeCurrentTask { $0?.cancel() }
+                        if by == "commit()" { try await session.commit() }
+                        if by == "commit(with:)" { try await session.commit(with: "SELECT 1") }
+                    }
+                }
+            }
+            #expect(await task.value == .cancelled)
+            let count = try await shop.itemCount()
+            #expect(count == 0)
+        }
+    }
+
+    @Test func `that has sent its COMMIT does not have it cancelled on the server`() async throws {
+        try await withShop(behindProxy: true) { shop in
+            try await shop.makeCommitsWait()
+            let (task, connections) = try await shop.whileLocked {
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome {
+                        try await shop.engine.withTransaction { session in
+                            try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                        }
+                    }
+                }
+                try await shop.untilWaiting()
+                let connections = try shop.proxy.connections
+                task.cancel()
+                return (task, connections)
+            }
+            #expect(await task.value == .returned)
+            let count = try await shop.itemCount()
+            #expect(count == 1)
+            // A request to cancel would be one.
+            let connectionsNow = try shop.proxy.connections
+            #expect(connectionsNow == connections)
         }
     }
 

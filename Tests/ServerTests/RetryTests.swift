@@ -61,33 +61,60 @@ private let thrice = RetryPolicy.onConflict(maxAttempts: 3, baseDelay: .millisec
         }
     }
 
-    @Test(arguments: ["commit()", "COMMIT"])
-    func `never comes where the body has committed`(by: String) async throws {
-        try await withShop { shop in
+    @Test(arguments: ["commit()", "a lost commit()", "COMMIT", "ROLLBACK, and a COMMIT behind it"])
+    func `never comes where the body has committed, or may have`(by: String) async throws {
+        try await withShop(behindProxy: true) { shop in
+            let insert: SQLQuery = "INSERT INTO items SELECT count(*), 'item' FROM items"
             let ending = await outcome {
                 try await shop.engine.withTransaction(retry: thrice) { session in
-                    try await session.execute("INSERT INTO items SELECT count(*), 'item' FROM items")
-                    if by == "COMMIT" { try await session.execute("COMMIT") } else { try await session.commit() }
+                    try await session.execute(insert)
+                    switch by {
+                    case "COMMIT": try await session.execute("COMMIT")
+                    case "commit()": try await session.commit()
+                    case "a lost commit()":
+                        try shop.proxy.cut(afterBytes: 0, .toClient)
+                        #expect(await outcome { try await session.commit() } == .commitOutcomeUnknown)
+                    default: try await session.execute(batch: ["ROLLBACK", "BEGIN", insert, "COMMIT"])
+                    }
                     // Somebody else's conflict.
                     try await shop.engine.execute(conflict())
                 }
             }
             #expect(ending == .server(.serializationFailure))
-            let count = try await shop.itemCount()
-            #expect(count == 1)
+            #expect(shop.observer.retries.isEmpty)
+            try await eventually("the server has committed") { try await shop.itemCount() == 1 }
         }
     }
 
-    @Test func `comes after a connection that ended before COMMIT was sent`() async throws {
+    @Test func `never comes where the task is cancelled; the error is the body's`() async throws {
+        try await withShop(one) { shop in
+            let task = Task(executorPreference: testExecutor) {
+                await outcome {
+                    try await shop.engine.withTransaction(retry: thrice) { session in
+                        let ending = try await failure { try await session.execute(conflict()) }
+                        withUnsafeCurrentTask { $0?.cancel() }
+                        throw ending
+                    }
+                }
+            }
+            #expect(await task.value == .server(.serializationFailure))
+            #expect(shop.observer.retries.isEmpty)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `comes after a connection that ended before COMMIT was sent`(withStatement: Bool) async throws {
         try await withShop(one) { shop in
             let runs = Journal<Int>()
             try await shop.engine.withTransaction(retry: thrice) { session in
                 runs.append(1)
                 try await session.execute("INSERT INTO items VALUES (1, 'item')")
-                guard runs.all.count == 1 else { return }
-                try await shop.terminateBackends()
-                // The end of a socket is heard a moment after the server has counted it.
-                try await Task.sleep(for: .milliseconds(50))
+                if runs.all.count == 1 {
+                    try await shop.terminateBackends()
+                    // The end of a socket is heard a moment after the server has counted it.
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                if withStatement { try await session.commit(with: "UPDATE items SET name = 'last'") }
             }
             #expect(runs.all.count == 2)
             #expect(try await shop.itemCount() == 1)

@@ -22,6 +22,30 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    /// It is not cancelled, but not waited for without end.
+    @Test func `leaves a COMMIT that goes beyond it some seconds, and its outcome unknown then`() async throws {
+        try await withShop(one) { shop in
+            try await shop.makeCommitsWait()
+            try await shop.whileLocked {
+                let endings = Journal<Outcome>()
+                let task = Task(executorPreference: testExecutor) {
+                    let ending = await outcome {
+                        try await shop.engine.withSession { session in
+                            _ = try await session.withTimeout(.milliseconds(50)) { session in
+                                try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                                try await session.commit()
+                            }
+                        }
+                    }
+                    endings.append(ending)
+                }
+                try await eventually("it is given up") { !endings.all.isEmpty }
+                #expect(endings.all == [.commitOutcomeUnknown])
+                await task.value
+            }
+        }
+    }
+
     @Test func `does not hurt what comes after it`() async throws {
         try await withShop(one) { shop in
             try await shop.engine.withTransaction { session in
@@ -154,10 +178,13 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         try await withShop(one) { shop in
             try await shop.engine.withConnection { _ in
                 try await shop.engine.withSession { session in
+                    let start = ContinuousClock.now
                     let error = try await failure {
                         try await session.withTimeout(.milliseconds(50)) { try await $0.execute("SELECT 1") }
                     }
                     #expect(Outcome(error) == .statementTimedOut)
+                    // The pool's own bound is half a minute.
+                    #expect(ContinuousClock.now - start < .seconds(20))
                     #expect("\(error)".contains("withTimeout") && "\(error)".contains("1 leased"))
                 }
                 let ofPool = await outcome {
@@ -307,6 +334,29 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
             let expected: TransactionOutcome = lost == .toClient ? .committed : .aborted
             try await eventually("the server knows") { try await shop.engine.outcome(of: commit) == expected }
             #expect(try await shop.itemCount() == (lost == .toClient ? 1 : 0))
+        }
+    }
+
+    /// Never what became of the transaction before.
+    @Test(arguments: ["commit()", "COMMIT AND CHAIN"])
+    func `is that of the session's last transaction`(end: String) async throws {
+        try await withShop(session: SessionOptions(tracksOutcome: true), behindProxy: true) { shop in
+            let error = try await failure {
+                try await shop.engine.withSession { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    let isByHand = end == "commit()"
+                    if isByHand { try await session.commit() } else { try await session.execute("COMMIT AND CHAIN") }
+                    try await session.execute("INSERT INTO items VALUES (2, 'item')")
+                    try shop.proxy.cut(afterBytes: 0, .toServer)
+                    try await session.commit()
+                }
+            }
+            guard case EngineError.commitOutcomeUnknown(let commit) = error else { throw error }
+            try await eventually("the server knows") { try await shop.engine.outcome(of: commit) != .inProgress }
+            let found = try await shop.engine.outcome(of: commit)
+            #expect(found == .aborted)
+            let count = try await shop.itemCount()
+            #expect(count == 1)
         }
     }
 

@@ -260,6 +260,7 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
         try await withShop { shop in
             try await shop.witness.execute(
                 "CREATE TABLE parts (item int8 REFERENCES items DEFERRABLE INITIALLY DEFERRED)")
+            let told = Journal<String>()
             let error = try await failure {
                 try await shop.engine.withTransaction { session in
                     try await session.execute("INSERT INTO parts VALUES (\(404))")
@@ -269,10 +270,13 @@ private func add(_ id: Int, _ name: String = "item", to session: Session) async 
             #expect((error as? ServerError)?.constraint == "parts_item_fkey")
             let withStatement = await outcome {
                 try await shop.engine.withSession { session in
+                    session.afterCommit { told.append("committed") }
+                    session.afterRollback { told.append("rolled back") }
                     try await session.commit(with: "INSERT INTO parts VALUES (\(405))")
                 }
             }
             #expect(withStatement == .server(.foreignKeyViolation))
+            #expect(told.all == ["rolled back"])
             #expect(try await shop.witness.query("SELECT count(*) FROM parts", as: Int.self).one() == 0)
         }
     }

@@ -67,14 +67,39 @@ private struct Broken: Error {}
     @Test func `J04 J05 K14 K18: is COMMIT also where it is refused; there is nothing to roll back then`() async throws
     {
         try await withWarmEngine { server, engine in
+            let told = Journal<String>()
             try await engine.withSession { session in
+                session.afterCommit { told.append("committed") }
+                session.afterRollback { told.append("rolled back") }
                 server.on(.statement("COMMIT"), .error("23503"), times: 1)
                 try await session.execute("INSERT")
                 let error = try await failure { try await session.commit() }
                 #expect(error.refusal == .foreignKeyViolation)
                 #expect(session.transactionStatus == .idle)
+                #expect(told.all == ["rolled back"])
             }
+            #expect(ends(server) == ["COMMIT"])
             #expect(engine.statistics.opened == 1)
+        }
+    }
+
+    /// As a server does whose transaction has failed and who has not said so.
+    @Test(arguments: [false, true])
+    func `is no commit where COMMIT is answered with ROLLBACK`(withStatement: Bool) async throws {
+        try await withWarmEngine { server, engine in
+            let answer = ServerBytes.commandComplete("ROLLBACK") + ServerBytes.readyForQuery(UInt8(ascii: "I"))
+            server.on(.statement("COMMIT"), .only(answer), times: 1)
+            let told = Journal<String>()
+            let error = try await failure {
+                try await engine.withTransaction { session in
+                    session.afterCommit { told.append("committed") }
+                    session.afterRollback { told.append("rolled back") }
+                    try await session.execute("INSERT")
+                    if withStatement { try await session.commit(with: "UPDATE") }
+                }
+            }
+            guard case EngineError.transactionAborted = error else { throw error }
+            #expect(told.all == ["rolled back"])
         }
     }
 

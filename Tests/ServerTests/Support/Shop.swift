@@ -66,6 +66,20 @@ struct Shop: Sendable {
         }
     }
 
+    /// From now on the COMMIT of whoever has inserted items waits while `whileLocked` runs.
+    func makeCommitsWait() async throws {
+        try await witness.execute(
+            """
+            CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock(\(unsafeRaw: String(number))); RETURN NULL; END $$
+            """)
+        try await witness.execute(
+            """
+            CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION linger()
+            """)
+    }
+
     /// Until so many of the tested engine's statements wait for a lock.
     func untilWaiting(_ count: Int = 1) async throws {
         try await eventually("\(count) statements wait for a lock") {
