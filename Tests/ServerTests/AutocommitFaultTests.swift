@@ -50,6 +50,21 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `by an administrator's word is sent again, also on a connection that had served`() async throws {
+        try await withShop(one) { shop in
+            try await shop.engine.execute("SELECT 1")
+            let task = try await shop.whileLocked {
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome { try await shop.engine.execute(shop.lockedStatement) }
+                }
+                try await shop.untilWaiting()
+                try await shop.terminateBackends()
+                return task
+            }
+            #expect(await task.value == .returned)
+        }
+    }
+
     @Test func `in the middle of its rows gives no rows`() async throws {
         try await withShop(one, behindProxy: true) { shop in
             try await shop.engine.warmUp()

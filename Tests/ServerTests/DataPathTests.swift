@@ -130,6 +130,23 @@ private let fillBooks: SQLQuery = """
             try await eventually("the connection is home") { shop.engine.statistics.leased == 0 }
         }
     }
+
+    @Test func `without a session is committed when its last row has been read`() async throws {
+        try await withShop { shop in
+            try await shop.witness.execute(
+                """
+                CREATE FUNCTION add(id int8) RETURNS int8 LANGUAGE sql AS
+                $$ INSERT INTO items VALUES (id, 'item') RETURNING id $$
+                """)
+            let added = shop.engine.query("SELECT add(id) FROM generate_series(1, 300) AS id", as: Int.self)
+            for try await _ in added.stream() {}
+            let count = try await shop.itemCount()
+            #expect(count == 300)
+            try await shop.witness.execute("DELETE FROM items")
+            for try await _ in added.stream() { break }
+            try await eventually("what was read is committed") { try await shop.itemCount() > 0 }
+        }
+    }
 }
 
 @Suite struct `Many rows at once` {

@@ -319,6 +319,29 @@ private struct Item: Codable, Table {
         }
     }
 
+    /// The session's own end, or its text's.
+    @Test(arguments: [false, true])
+    func `has no savepoint any more that the session has ended`(byText: Bool) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            try await shop.engine.withConnection { connection in
+                try await connection.execute("BEGIN")
+                if byText { try await connection.execute("SAVEPOINT outermost") }
+                try await connection.execute("SAVEPOINT mine")
+                try await connection.withSession(joinTransactionMode: .controlFully) { session in
+                    try await session.execute("INSERT INTO items VALUES (1, 'item')")
+                    if byText { try await session.execute("COMMIT") } else { try await session.commit() }
+                }
+                if byText { try await connection.execute("BEGIN") }
+                try await connection.withSession(joinTransactionMode: .controlFully) { session in
+                    try await session.execute("INSERT INTO items VALUES (2, 'item')")
+                    try await session.commit()
+                }
+                let count = try await shop.itemCount()
+                #expect(count == 2)
+            }
+        }
+    }
+
     @Test func `keeps no cursor, timeout or savepoint of the session`() async throws {
         try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
             try await shop.engine.withConnection { connection in

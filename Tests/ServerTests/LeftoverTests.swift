@@ -59,6 +59,33 @@ private struct Furnisher: EngineObserver {
         }
     }
 
+    @Test func `is undone once, and costs those who come later nothing`() async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0), behindProxy: true) { shop in
+            try await shop.engine.execute("SET work_mem = '1MB'")
+            try await shop.engine.execute("SELECT 1")
+            let flights = try await flights(of: 3, by: shop.engine, through: shop.proxy)
+            #expect(flights == 3)
+        }
+    }
+
+    @Test func `is not what the connect hooks have made: nobody cleans up behind them`() async throws {
+        try await withShop(behindProxy: true) { shop in
+            let pool = PoolOptions(size: 1, maxOverflow: 0)
+            let engine = try Engine(Engine.Configuration(url: shop.proxy.url, pool: pool, observers: [Furnisher()]))
+            try await engine.warmUp()
+            let flights = try await flights(of: 3, by: engine, through: shop.proxy)
+            #expect(flights == 3)
+            await engine.shutdown()
+        }
+    }
+
+    private func flights(of statements: Int, by engine: Engine, through proxy: FaultProxy) async throws -> Int {
+        let before = proxy.flights
+        for _ in 0..<statements { try await engine.execute("SELECT 1") }
+        try await eventually("the connection is home") { engine.statistics.idle == 1 }
+        return proxy.flights - before
+    }
+
     @Test(arguments: [
         "RESET search_path", "RESET ALL", "DISCARD ALL", "DISCARD TEMP", "DROP TABLE furniture", "UNLISTEN *",
         "SELECT pg_advisory_unlock_all()", "DO $$ BEGIN RESET search_path; END $$",

@@ -114,6 +114,35 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test(arguments: [false, true])
+    func `in the middle of a COPY is lost for the transaction too`(isOut: Bool) async throws {
+        try await withShop(one) { shop in
+            let ending = await outcome {
+                try await shop.engine.withTransaction { session in
+                    let lost = await outcome {
+                        if isOut {
+                            var seen = 0
+                            let rows = try await session.copyOut("SELECT generate_series(1, 1000000)", as: Int32.self)
+                            for try await _ in rows {
+                                seen += 1
+                                if seen == 20 { try await shop.terminateBackends() }
+                            }
+                        } else {
+                            try await session.execute("INSERT INTO items VALUES (0, 'item')")
+                            try await shop.terminateBackends()
+                            try await session.copyIn("items", columns: ["id", "name"], rows: [(1, "item")])
+                        }
+                    }
+                    #expect(lost == .connectionLost)
+                    #expect(session.transactionStatus == .invalidated)
+                }
+            }
+            #expect(ending == .transactionAborted)
+            let count = try await shop.itemCount()
+            #expect(count == 0)
+        }
+    }
+
     @Test func `J22 G112: by its own doing is told the server's reason, once`() async throws {
         try await withShop(one) { shop in
             let error = try await failure {
