@@ -26,12 +26,13 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
     @Test func `leaves a COMMIT that goes beyond it some seconds, and its outcome unknown then`() async throws {
         try await withShop(one) { shop in
             try await shop.makeCommitsWait()
+            try await shop.engine.warmUp()
             try await shop.whileLocked {
                 let endings = Journal<Outcome>()
                 let task = Task(executorPreference: testExecutor) {
                     let ending = await outcome {
                         try await shop.engine.withSession { session in
-                            _ = try await session.withTimeout(.milliseconds(50)) { session in
+                            _ = try await session.withTimeout(.seconds(2)) { session in
                                 try await session.execute("INSERT INTO items VALUES (1, 'item')")
                                 try await session.commit()
                             }
