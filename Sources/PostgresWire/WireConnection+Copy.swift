@@ -87,13 +87,13 @@ extension WireConnection {
                 continue
             }
             guard outcome == nil else { continue }
-            if status == PGRES_COMMAND_OK && !hasDropped {
-                outcome = .success(result)
-            } else if status == PGRES_COMMAND_OK {
-                outcome = .failure(WireServerError(severity: "ERROR", message: "rows were dropped", sqlState: "57014"))
-            } else {
-                outcome = .failure(WireServerError(result.pointer))
-            }
+            outcome =
+                switch status {
+                case PGRES_COMMAND_OK where hasDropped:
+                    .failure(WireServerError(severity: "ERROR", message: "rows were dropped", sqlState: "57014"))
+                case PGRES_COMMAND_OK: .success(result)
+                default: .failure(WireServerError(result.pointer))
+                }
         }
         try await backToPipeline(limits)
         if isCancelling { try await endFlight() }

@@ -12,12 +12,11 @@ final class StaleTexts: Sendable {
 
     var count: Int { total.load(ordering: .relaxed) }
 
-    /// Returns how many there have been, this one included.
-    func add(_ text: [UInt8]) -> Int {
+    func add(_ text: [UInt8]) {
         latest.withLock { latest in
             if latest.count == Self.kept { latest.removeFirst() }
             latest.append(text)
-            return total.add(1, ordering: .relaxed).newValue
+            total.add(1, ordering: .relaxed)
         }
     }
 
@@ -51,11 +50,8 @@ extension PhysicalConnection {
         if hasSettledTypes && error.blamesParameter { cache.forget(entry) }
         guard error.isStalePlan || isOutlived else { return false }
         cache.forget(entry)
-        let count = staleTexts.add(entry.text)
-        if count == knownStaleTexts + 1 {
-            knownStaleTexts = count
-            if staleTexts.isRestless(entry.text) { cache.keepNoMore(entry.text) }
-        }
+        // Like the others, this connection hears of it before its next flight.
+        staleTexts.add(entry.text)
         return isOutlived
     }
 

@@ -1,4 +1,4 @@
-/// The only column of a row, for types that decode from a single value: `as: Mood.self` for an enum with a raw value.
+/// The only column of a row, where it is not NULL, for types that decode from a single value: `as: Mood.self` for an enum with a raw value.
 struct SingleColumnContainer: SingleValueDecodingContainer {
     private let reader: ColumnReader
 
@@ -6,7 +6,7 @@ struct SingleColumnContainer: SingleValueDecodingContainer {
 
     var codingPath: [any CodingKey] { [] }
 
-    func decodeNil() -> Bool { (try? reader.cells.cell(0) == nil) ?? false }
+    func decodeNil() -> Bool { false }
 
     func decode(_ type: Bool.Type) throws -> Bool { try reader.cells.read(type, at: 0) }
     func decode(_ type: String.Type) throws -> String { try reader.cells.read(type, at: 0) }

@@ -103,7 +103,7 @@ package struct TableSQL<T: Table>: Sendable {
         let keys = T.primaryKey.map { name($0) }.joined(separator: ", ")
         let changes = others.map { "\(name($0.column)) = EXCLUDED.\(name($0.column))" as SQLQuery }.joined(
             separator: ", ")
-        if T.primaryKey.isEmpty { query.refuse("\(T.self): it names no primary key") }
+        if T.primaryKey.isEmpty { query.refuse(keyless) }
         query.append(" ON CONFLICT (\(keys)) DO UPDATE SET \(changes) RETURNING \(columns)")
         return query
     }
@@ -140,7 +140,7 @@ package struct TableSQL<T: Table>: Sendable {
         if found != T.primaryKey.count || found == 0 {
             query.refuse(
                 T.primaryKey.isEmpty
-                    ? "\(T.self): it names no primary key"
+                    ? keyless
                     : "\(T.self): the row has no value for its primary key (\(T.primaryKey.joined(separator: ", ")))")
         }
         if let reason = row.refusal { query.refuse(reason) }
@@ -158,6 +158,8 @@ package struct TableSQL<T: Table>: Sendable {
         guard let names = TableColumns.of(T.self) else { return "*" }
         return names.map { name($0) }.joined(separator: ", ")
     }
+
+    private static var keyless: String { "\(T.self): it names no primary key" }
 
     private static var key: SQLQuery { T.primaryKey.first.map { name($0) } ?? "" }
 

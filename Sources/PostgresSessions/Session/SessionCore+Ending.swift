@@ -16,7 +16,7 @@ extension SessionCore {
             endScopes()
             outcome = .success(())
         } catch {
-            if case .none = transaction, hasSentCommit { endScopes() }
+            if isOverByCommit { endScopes() }
             outcome = .failure(error)
         }
         let actions = takeActions()
@@ -40,15 +40,20 @@ extension SessionCore {
             outcome = .failure(error)
             if case EngineError.commitOutcomeUnknown = error {
                 forgetActions()
-            } else if case .none = transaction, hasSentCommit {
+            } else if isOverByCommit {
                 noteOutcome(isCommitted: false)
             }
-            if case .none = transaction, hasSentCommit { endScopes() }
+            if isOverByCommit { endScopes() }
         }
         let actions = takeActions()
         unclaim()
         for action in actions { await action() }
         return try outcome.get()
+    }
+
+    /// Whether a COMMIT that was sent has ended the transaction, though not as it should.
+    private var isOverByCommit: Bool {
+        if case .none = transaction { hasSentCommit } else { false }
     }
 
     /// PREPARE TRANSACTION ends the unit of work as COMMIT does, and is as little cancellable. What becomes of the transaction

@@ -250,10 +250,8 @@ extension SessionCore {
     /// A text has rolled back to a savepoint, which may have been made in a scope with a timeout that has ended since: the server
     /// has that one's limit again.
     func endTimeoutsAgain() {
-        var depth = deepestEndedTimeout
-        while depth > timedScopes {
+        for depth in stride(from: deepestEndedTimeout, to: timedScopes, by: -1) {
             riders.append(.endOfTimeout(depth: depth))
-            depth -= 1
         }
     }
 

@@ -1,4 +1,3 @@
-import Foundation
 import PoolCore
 import PostgresSessions
 import PostgresSessionsTesting
@@ -9,7 +8,7 @@ import Testing
 /// `CHAOS_SEEDS=17` or `CHAOS_SEEDS=0..<100` in the environment makes those choices again, or others; the times are the machine's.
 @Suite(.timeLimit(.minutes(60))) struct `A storm of faults` {
     @Test func `costs no cent, no acknowledged commit, no connection and no answer`() async throws {
-        for seed in chosenSeeds {
+        for seed in chosenSeeds("CHAOS_SEEDS", 2, atFullSize: 30) {
             try await withServer(settings: ["deadlock_timeout": "50ms", "max_connections": "60"]) { server in
                 var generator = SeededGenerator(seed: seed)
                 let pool = randomPool(&generator)
@@ -32,14 +31,6 @@ import Testing
         pool.order = one(of: .lifo, .fifo)
         pool.resetOnReturn = one(of: .rollback, .rollback, .discardAll, .none)
         return pool
-    }
-
-    private var chosenSeeds: [UInt64] {
-        guard let text = ProcessInfo.processInfo.environment["CHAOS_SEEDS"] else {
-            return Array(0..<(isFullSize ? 30 : 2))
-        }
-        let bounds = text.split(separator: "..<").compactMap { UInt64($0) }
-        return bounds.count == 2 ? Array(bounds[0]..<bounds[1]) : bounds
     }
 
     private func storm(_ bank: ChaosBank, _ generator: inout SeededGenerator) async throws {

@@ -1,4 +1,3 @@
-import Foundation
 import PoolCore
 import PostgresSessions
 import PostgresSessionsTesting
@@ -10,7 +9,7 @@ import Testing
 @Suite(.timeLimit(.minutes(60))) struct `A random program` {
     @Test func `sees and leaves what the model of sessions says`() async throws {
         try await withServer(settings: ["max_prepared_transactions": "60", "max_connections": "200"]) { server in
-            let seeds = chosenSeeds
+            let seeds = chosenSeeds("SESSION_SEEDS", 300, atFullSize: 10_000)
             let shares = (0..<parts).map { part in seeds.filter { $0 % UInt64(parts) == part } }
             let counts = try await withThrowingTaskGroup(of: ProgramCounts.self) { group in
                 for share in shares { group.addTask { try await play(share, on: server) } }
@@ -23,14 +22,6 @@ import Testing
     }
 
     private let parts = 4
-
-    private var chosenSeeds: [UInt64] {
-        guard let text = ProcessInfo.processInfo.environment["SESSION_SEEDS"] else {
-            return Array(0..<(isFullSize ? 10_000 : 300))
-        }
-        let bounds = text.split(separator: "..<").compactMap { UInt64($0) }
-        return bounds.count == 2 ? Array(bounds[0]..<bounds[1]) : bounds
-    }
 
     private func play(_ seeds: [UInt64], on server: TemporaryPostgres) async throws -> ProgramCounts {
         var counts = ProgramCounts()
