@@ -176,8 +176,11 @@ extension WireConnection {
     package var isOwedReplies: Bool { outstanding > 0 }
 
     /// The next answer, if it has arrived. Once per queued command and sync; after a `.partial`, again for the same one.
-    package func takeReply() throws(WireError) -> Reply? {
+    ///
+    /// A result that is only lent costs no object of its own; it is gone when the next answer is taken.
+    package func takeReply(isLent: Bool = false) throws(WireError) -> Reply? {
         precondition(outstanding > 0, "a reply is read only for what was queued")
+        lender.returnLent()
         while isAnswerDue {
             guard var pointer = PQgetResult(conn) else {
                 // The gap between two commands, or a connection that can answer nothing more.
@@ -199,7 +202,9 @@ extension WireConnection {
                 outstanding -= 1
                 return .sync
             }
-            return try reply(WireResult(pointer))
+            if !isLent { return try reply(WireResult(pointer)) }
+            lender.lend(pointer)
+            return try reply(lender)
         }
         return nil
     }
@@ -299,6 +304,7 @@ extension WireConnection {
 
     /// Forgets how the last flight was interrupted; call before the next one.
     package func beginFlight() {
+        lender.returnLent()
         interruption = nil
         givenUpAt = nil
         hasConsumed = false

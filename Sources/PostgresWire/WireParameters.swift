@@ -21,7 +21,8 @@ package struct WireParameters: Sendable {
 
     package init() {}
 
-    package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count * (Self.headerSize + 8)) }
+    /// Room for short texts too: growing costs more than the bytes.
+    package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count * (Self.headerSize + 16)) }
 
     private static var headerSize: Int { MemoryLayout<Parameter>.size }
 

@@ -11,7 +11,7 @@ internal import CLibPQ
 /// Read-only after its making, so any thread may read it; libpq documents a result as safe to read from any thread.
 package final class WireResult: @unchecked Sendable {
     // Proof: the pointer is only read, and cleared once in deinit; `attached` is set once, before anybody else sees it. What
-    // `lend` changes is seen by its body alone.
+    // is lent is seen by the connection's borrower alone.
     @exclusivity(unchecked) private(set) var pointer: OpaquePointer?
     /// What the layer above knows of the columns already. Set it before the result leaves the connection's borrower.
     @exclusivity(unchecked) private var attached: AnyObject?
@@ -32,6 +32,15 @@ package final class WireResult: @unchecked Sendable {
         body(self)
         self.pointer = nil
         PQclear(pointer)
+    }
+
+    /// As above, until it is returned.
+    func lend(_ pointer: OpaquePointer) { self.pointer = pointer }
+
+    func returnLent() {
+        guard pointer != nil else { return }
+        PQclear(pointer)
+        (pointer, attached) = (nil, nil)
     }
 
     deinit { PQclear(pointer) }

@@ -93,6 +93,24 @@ private final class Source: Sendable {
         }
     }
 
+    /// What it has made leaves while it makes more.
+    @Test func `whose source is slow hears soon that a statement was refused`() async throws {
+        try await withShop(one) { shop in
+            let source = Source()
+            let error = try await failure {
+                try await shop.engine.withTransaction { session in
+                    try await session.execute(
+                        batch: source.statements(2_000) { id in
+                            Thread.sleep(forTimeInterval: 0.001)
+                            return id == 1 ? "INSERT INTO items VALUES (\(id), NULL)" : nil
+                        })
+                }
+            }
+            #expect((error as? ServerError)?.sqlState == .notNullViolation)
+            #expect(source.count < 100)
+        }
+    }
+
     @Test(arguments: [1, 5_000])
     func `ends with the statement that cannot be said`(bad: Int) async throws {
         try await withShop(one) { shop in

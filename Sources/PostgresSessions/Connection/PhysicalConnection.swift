@@ -18,15 +18,14 @@ final class PhysicalConnection: @unchecked Sendable {
     @exclusivity(unchecked) var remedy: [SQLQuery] = []
     /// The statements of the flight under way, in order; kept for its memory.
     @exclusivity(unchecked) private var plan: [Planned] = []
-    /// For each statement that is prepared in the flight under way, where in the plan it is used first.
+    /// For each statement that is prepared in the flight, where in the plan it is used first.
     @exclusivity(unchecked) private var preparing: [Int] = []
     @exclusivity(unchecked) var reader = ReplyReader(skipping: 0)
     /// The statements that are dropped ahead of the flight under way.
     @exclusivity(unchecked) private var dropping: [String] = []
 
-    /// Statements whose columns have a type without a binary form: their results come as text.
+    /// Statements whose columns have a type without a binary form: their results come as text. Beyond so many they are found out again.
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
-    /// Beyond so many they are found out again.
     private static let mostTextStatements = 256
 
     /// What borrowers may have left in the session since it was last clean.
@@ -52,8 +51,9 @@ final class PhysicalConnection: @unchecked Sendable {
         var text: [UInt8] = []
     }
 
-    /// Of a feed's statements, before the first of them leave and their answers are looked for.
-    private static let saidAtOnce = 128
+    /// Of a feed's statements, before the first of them leave and their answers are looked for; fewer where they are slow to come.
+    private static let saidAtOnce = 512
+    private static let heldBack = Duration.milliseconds(1)
 
     /// What the server's own types are.
     let types: TypeCatalog
@@ -64,9 +64,7 @@ final class PhysicalConnection: @unchecked Sendable {
         _ wire: WireConnection, statementCacheSize: Int, _ staleTexts: StaleTexts, _ types: TypeCatalog,
         remembersStatement: Bool = false
     ) {
-        self.types = types
-        self.wire = wire
-        self.staleTexts = staleTexts
+        (self.wire, self.staleTexts, self.types) = (wire, staleTexts, types)
         lastStatement = remembersStatement ? LastStatement() : nil
         cache = StatementCache(capacity: statementCacheSize)
     }
@@ -187,7 +185,7 @@ final class PhysicalConnection: @unchecked Sendable {
 
     /// Takes what has arrived. True: that was all, the sync's included.
     func takeReplies(to flight: Flight) throws(WireError) -> Bool {
-        while wire.isOwedReplies, let reply = try wire.takeReply() {
+        while wire.isOwedReplies, let reply = try wire.takeReply(isLent: reader.isLent(of: flight)) {
             reader.hasAny = true
             if try accept(reply, of: flight) { return true }
         }
@@ -207,11 +205,16 @@ final class PhysicalConnection: @unchecked Sendable {
     /// Says what a feed has. Answers are taken as they come, so that neither side is ever full of them.
     private func say(_ feed: StatementFeed, of flight: Flight) async throws(WireError) {
         var turn = Monotonic.now
+        var looked = turn
         while reader.outcome.failure == nil, !wire.isCancelling, let statement = feed.next() {
             reader.refusal = try queued { () throws(WireError) in try queue(statement, of: flight, isLater: true) }
             guard reader.refusal == nil else { return }
             reader.outcome.fed += 1
-            guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) else { continue }
+            guard reader.outcome.fed.isMultiple(of: 16) else { continue }
+            let now = Monotonic.now
+            guard reader.outcome.fed.isMultiple(of: Self.saidAtOnce) || looked.duration(to: now) > Self.heldBack
+            else { continue }
+            looked = now
             try wire.look(flight.limits.withoutServer)
             _ = try takeReplies(to: flight)
             await Self.endTurnIfLong(&turn)

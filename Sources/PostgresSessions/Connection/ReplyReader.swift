@@ -16,6 +16,12 @@ struct ReplyReader {
 
     init(skipping: Int) { self.skipping = skipping }
 
+    /// Nobody keeps the next result: BEGIN's, and those of a feed, which takes what it wants of them.
+    func isLent(of flight: Flight) -> Bool {
+        let position = index - flight.leading.count
+        return position < 0 || position > 0 && position <= outcome.fed
+    }
+
     /// How many of the user's statements have no answer yet.
     func unanswered(of flight: Flight) -> Int {
         1 + outcome.fed + flight.further.count - max(index - flight.leading.count, 0)
