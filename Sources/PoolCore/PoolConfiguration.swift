@@ -4,16 +4,22 @@ package struct PoolConfiguration: Hashable, Sendable {
     package enum Order: Hashable, Sendable { case lifo, fifo }
 
     /// How soon to try again while the server refuses: full jitter between half of `base` and a ceiling that starts at
-    /// `base`, doubles with each failure and stops at `cap`.
+    /// `base`, doubles with each failure and stops at `cap`, or at `capForWaiters` while somebody waits.
     package struct Backoff: Hashable, Sendable {
         package var base: Int64
         package var cap: Int64
+        /// How long a server may be back before those who wait are served: they may have little patience.
+        package var capForWaiters: Int64
         /// 1: full jitter; 0: always the ceiling.
         package var jitter: Double
 
-        package init(base: Int64 = .milliseconds(100), cap: Int64 = .seconds(5), jitter: Double = 1) {
+        package init(
+            base: Int64 = .milliseconds(100), cap: Int64 = .seconds(5), capForWaiters: Int64 = .milliseconds(500),
+            jitter: Double = 1
+        ) {
             self.base = base
             self.cap = cap
+            self.capForWaiters = capForWaiters
             self.jitter = jitter
         }
     }
@@ -84,7 +90,7 @@ package struct PoolConfiguration: Hashable, Sendable {
         order: Order = .lifo,
         growth: Growth = Growth(),
         backoff: Backoff = Backoff(),
-        permanentBackoff: Backoff = Backoff(base: .seconds(1), cap: .seconds(30)),
+        permanentBackoff: Backoff = Backoff(base: .seconds(1), cap: .seconds(30), capForWaiters: .seconds(5)),
         outageTolerance: Int64? = .seconds(30),
         urgentReserve: Int = 0,
         leakThreshold: Int64? = nil,

@@ -89,6 +89,7 @@ extension PoolStateMachine {
         return [
             1, age(outage.since, upTo: tolerance), Int64(failures), outage.isPermanent ? 1 : 0,
             outage.probe == nil ? max(-tolerance - 1, outage.nextAttempt - now) : 0,
+            outage.probe == nil ? max(-tolerance - 1, outage.nextForMinimum - now) : 0,
             outage.probe == nil ? 0 : 1, outage.wasMissed ? 1 : 0,
         ]
     }

@@ -25,7 +25,8 @@ extension PoolStateMachine {
         guard phase == .open, wantsConnection else { return .enough }
         if let outage {
             if outage.probe != nil { return .enough }
-            return outage.nextAttempt <= now ? .connect : .later(outage.nextAttempt)
+            let next = nextAttempt(in: outage)
+            return next <= now ? .connect : .later(next)
         }
         let growth = configuration.growth
         if isEveryWaiterCovered {

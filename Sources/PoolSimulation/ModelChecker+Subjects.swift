@@ -75,8 +75,8 @@ extension ModelChecker {
     ) -> Subject {
         var configuration = PoolConfiguration(size: size, maxOverflow: overflow, lifetimeJitter: 0)
         configuration.growth = PoolConfiguration.Growth(cold: 2, warm: 1, patience: 10, coldPatience: 20, stall: 30)
-        configuration.backoff = PoolConfiguration.Backoff(base: 20, cap: 40, jitter: 0)
-        configuration.permanentBackoff = PoolConfiguration.Backoff(base: 40, cap: 40, jitter: 0)
+        configuration.backoff = PoolConfiguration.Backoff(base: 20, cap: 40, capForWaiters: 30, jitter: 0)
+        configuration.permanentBackoff = PoolConfiguration.Backoff(base: 40, cap: 60, capForWaiters: 40, jitter: 0)
         configuration.outageTolerance = 70
         var alphabet = Alphabet()
         adjust(&configuration, &alphabet)

@@ -104,9 +104,29 @@ extension Oracle {
             counters.refused += 1
         case .connectFailed:
             try expect(isRefused, "refused as if the server did")
+            let isDue = newcomer?.id == waiter && isAttemptOverdue(at: now)
+            try expect(!isDue, "refused although it is time for the next attempt")
             counters.refused += 1
         }
         waiting.remove(at: turn)
+    }
+
+    /// While the server refuses, the next attempt for somebody who waits follows soon after the last one's failure. Only
+    /// events upon which the pool has to look are judged, a timer and one more in the queue: others may come before a timer
+    /// that is late.
+    func judgePause(after event: PoolEvent, at now: PoolInstant) throws(Violation) {
+        switch event {
+        case .wokeUp: break
+        case .requested(let id, _, _, _): guard waiting.contains(where: { $0.id == id }) else { return }
+        default: return
+        }
+        guard !isDraining, !waiting.isEmpty, records.count < configuration.capacity else { return }
+        try expect(!isAttemptOverdue(at: now), "P7: somebody waits, and the next attempt is overdue")
+    }
+
+    private func isAttemptOverdue(at now: PoolInstant) -> Bool {
+        guard let lastFailure, count({ $0 == .connecting }) == 0 else { return false }
+        return now - lastFailure.at >= lastFailure.pause
     }
 
     private mutating func judgeConnect(_ id: ConnectionID, at now: PoolInstant) throws(Violation) {

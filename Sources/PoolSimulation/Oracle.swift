@@ -53,6 +53,8 @@ package struct Oracle: Sendable {
     var isRefused: Bool { lastRefusedAttempt != nil }
     /// The last attempt since then, or that first failure.
     var lastRefusedAttempt: PoolInstant?
+    /// The last failure, and the longest pause that it allows before the next attempt for somebody who waits.
+    var lastFailure: (at: PoolInstant, pause: Int64)?
     /// How many sockets there may be, while a pool that was made smaller still has more than its capacity.
     var allowance: Int
     var generation: UInt64 = 0
@@ -84,6 +86,7 @@ package struct Oracle: Sendable {
         if isWarmUpPending, counters.failures > failures {
             throw Violation(description: "a warm-up met a failed connect and was not told")
         }
+        try judgePause(after: event, at: now)
         try parkWhatIsReady(at: now)
         allowance = max(configuration.capacity, min(allowance, records.count))
         try compareBooks(with: snapshot)
@@ -117,7 +120,7 @@ package struct Oracle: Sendable {
             waiting.append(newcomer)
             return newcomer
         case .connected(let id): learnSuccess(id, at: now)
-        case .connectFailed(let id, _): learnFailure(id, at: now)
+        case .connectFailed(let id, let failure): learnFailure(id, failure, at: now)
         case .validated(let id, let alive): change(id, from: .validating, to: alive ? .ready : .broken)
         case .resetFinished(let id, let success): change(id, from: .resetting, to: success ? .ready : .broken)
         case .returned(let lease, let outcome):
@@ -147,12 +150,16 @@ package struct Oracle: Sendable {
         guard records[place].state == .connecting else { return }
         records[place].state = .ready
         lastRefusedAttempt = nil
+        lastFailure = nil
     }
 
-    private mutating func learnFailure(_ id: ConnectionID, at now: PoolInstant) {
+    private mutating func learnFailure(_ id: ConnectionID, _ failure: ConnectFailureClass, at now: PoolInstant) {
         guard let place = place(of: id), records[place].state == .connecting else { return forget(id) }
         counters.failures += 1
         if lastRefusedAttempt == nil { lastRefusedAttempt = now }
+        // Not every failure counts for the pool, as of attempts from before the outage: the longer pause is allowed.
+        let backoff = failure == .permanent ? configuration.permanentBackoff : configuration.backoff
+        lastFailure = (now, max(backoff.capForWaiters, lastFailure?.pause ?? 0))
         records.remove(at: place)
     }
 

@@ -92,8 +92,10 @@ struct Scenario: Sendable {
             PoolConfiguration.Growth(cold: 1, warm: 1, patience: .milliseconds(20), coldPatience: .milliseconds(40)),
             PoolConfiguration.Growth(cold: .max, warm: .max),
         ])
-        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(50), cap: .seconds(1))
-        configuration.permanentBackoff = PoolConfiguration.Backoff(base: .milliseconds(500), cap: .seconds(2))
+        configuration.backoff = PoolConfiguration.Backoff(
+            base: .milliseconds(50), cap: .seconds(2), capForWaiters: .milliseconds(400))
+        configuration.permanentBackoff = PoolConfiguration.Backoff(
+            base: .milliseconds(500), cap: .seconds(4), capForWaiters: .seconds(1))
     }
 
     /// When the faults end, nothing goes wrong by chance any more.

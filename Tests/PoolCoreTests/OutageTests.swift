@@ -2,9 +2,8 @@ import PoolCore
 import Testing
 
 @Suite struct `An outage` {
-    @Test func `brings one attempt at a time, later and later, and never a storm`() {
-        var configuration = PoolConfiguration(size: 20, maxOverflow: 0, outageTolerance: nil)
-        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(5))
+    @Test func `brings one attempt at a time, later up to half a second, and never a storm`() {
+        let configuration = PoolConfiguration(size: 20, maxOverflow: 0, outageTolerance: nil)
         var lively = LivelyPool(configuration, connectTime: .milliseconds(1), holdTime: .milliseconds(1))
         lively.isServerUp = false
         for second in 0..<30 {
@@ -15,22 +14,67 @@ import Testing
         let times = lively.pool.connectTimes.map(\.nanoseconds)
         let perSecond = Dictionary(grouping: times) { $0 / .seconds(1) }.mapValues(\.count)
         #expect(perSecond.values.max().map { $0 <= 10 } == true)
-        #expect(times.count < 60)
+        #expect(times.count < 150)
         let gaps = zip(times.dropFirst(6), times.dropFirst(5)).map { $0 - $1 }
-        #expect(gaps.allSatisfy { $0 >= .milliseconds(50) && $0 <= .milliseconds(5002) })
+        #expect(gaps.allSatisfy { $0 >= .milliseconds(50) && $0 <= .milliseconds(502) })
     }
 
-    @Test func `ends within one step of the back-off after the server's return, without help`() {
-        var configuration = PoolConfiguration(size: 5, maxOverflow: 0)
-        configuration.backoff = PoolConfiguration.Backoff(base: .milliseconds(100), cap: .seconds(2))
-        var lively = LivelyPool(configuration, connectTime: .milliseconds(1), holdTime: .milliseconds(1))
+    /// However long it lasted, and whatever chance had in store for the last pause.
+    @Test(arguments: UInt64(0)..<50)
+    func `ends for those who wait within half a second after the server's return`(seed: UInt64) {
+        var lively = LivelyPool(
+            PoolConfiguration(size: 5, maxOverflow: 0, outageTolerance: nil, seed: seed),
+            connectTime: .milliseconds(1), holdTime: .milliseconds(1))
         lively.isServerUp = false
         lively.request(1...10)
-        lively.run(for: .seconds(12))
+        lively.run(for: .seconds(25))
         lively.isServerUp = true
-        lively.run(for: .milliseconds(2050))
+        lively.run(for: .milliseconds(510))
         #expect(lively.pool.grantOrder.count == 10)
         #expect(!lively.pool.snapshot.isServerRefusing)
+    }
+
+    @Test(arguments: UInt64(0)..<50)
+    func `is no longer met by who comes half a second after the server's return`(seed: UInt64) {
+        var lively = LivelyPool(
+            PoolConfiguration(size: 5, maxOverflow: 0, minimumIdle: 1, seed: seed),
+            connectTime: .milliseconds(1), holdTime: .milliseconds(1))
+        lively.isServerUp = false
+        lively.request(1...10)
+        lively.run(for: .seconds(120))
+        #expect(lively.pool.refusals.count == 10)
+        lively.isServerUp = true
+        lively.run(for: .milliseconds(500))
+        lively.request(11...11)
+        lively.run(for: .milliseconds(5))
+        #expect(lively.pool.grantOrder == [11])
+    }
+
+    @Test func `is asked about less often while only the minimum is short`() {
+        var lively = LivelyPool(
+            PoolConfiguration(size: 5, maxOverflow: 0, minimumIdle: 1), connectTime: .milliseconds(1), holdTime: 0)
+        lively.isServerUp = false
+        lively.request(1...1)
+        lively.run(for: .seconds(60))
+        let attempts = lively.pool.connectTimes.count
+        lively.run(for: .seconds(60))
+        #expect((12...40).contains(lively.pool.connectTimes.count - attempts))
+    }
+
+    @Test func `does not keep who asks for a warm-up waiting`() {
+        var configuration = PoolConfiguration(size: 1, maxOverflow: 0, minimumIdle: 1)
+        configuration.backoff = PoolConfiguration.Backoff(cap: .seconds(60), jitter: 0)
+        var pool = ScriptedPool(configuration)
+        pool.send(.warmUp)
+        for _ in 0..<8 {
+            while !pool.connecting.isEmpty { pool.failConnect() }
+            pool.advance(by: .seconds(60))
+        }
+        while !pool.connecting.isEmpty { pool.failConnect() }
+        pool.send(.warmUp)
+        pool.advance(by: .milliseconds(500))
+        while !pool.connecting.isEmpty { pool.connect() }
+        #expect(pool.warmUps == [false, true])
     }
 
     @Test func `leaves returned connections to those who wait`() throws {
@@ -99,6 +143,23 @@ import Testing
         pool.connect()
         pool.request(11)
         #expect(pool.grantOrder == [1, 11])
+    }
+
+    @Test(arguments: UInt64(0)..<20)
+    func `of a kind that time does not heal is over for callers five seconds after its cause`(seed: UInt64) {
+        var pool = ScriptedPool(PoolConfiguration(size: 1, maxOverflow: 0, seed: seed))
+        for waiter in UInt64(1)...60 {
+            pool.request(waiter)
+            while !pool.connecting.isEmpty { pool.failConnect(.permanent) }
+            pool.advance(by: .seconds(1))
+        }
+        #expect((10...30).contains(pool.snapshot.connectAttempts))
+        while !pool.connecting.isEmpty { pool.failConnect(.permanent) }
+        pool.advance(by: .seconds(5))
+        while !pool.connecting.isEmpty { pool.connect() }
+        pool.request(61)
+        while !pool.connecting.isEmpty { pool.connect() }
+        #expect(pool.grantOrder == [61])
     }
 
     /// H154.

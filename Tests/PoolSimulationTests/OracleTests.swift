@@ -10,12 +10,14 @@ import Testing
 
     /// Plays honestly up to a point, then applies the last event and lets the test change what the oracle is told.
     private func verdict(
-        on events: [PoolEvent], lie: (inout [PoolEffect], inout PoolSnapshot) -> Void
+        on events: [PoolEvent], wakingAt wakes: PoolInstant = PoolInstant(nanoseconds: 1),
+        lie: (inout [PoolEffect], inout PoolSnapshot) -> Void
     ) -> String? {
         var machine = PoolStateMachine(configuration)
         var oracle = Oracle(configuration)
         for (number, event) in events.enumerated() {
             var list = PoolEffects()
+            let now = event == .wokeUp ? wakes : now
             machine.apply(event, at: now, into: &list)
             var effects = Array(list)
             var snapshot = machine.snapshot
@@ -85,6 +87,12 @@ import Testing
     @Test func `notices counters that drift`() {
         let said = verdict(on: [request(1), .connected(connection)]) { _, snapshot in snapshot.checkouts += 1 }
         #expect(said?.hasPrefix("P12") == true)
+    }
+
+    @Test func `notices somebody who waits while nobody asks whether the server is back`() {
+        let events = [request(1), .connectFailed(connection, .transient), .wokeUp]
+        let said = verdict(on: events, wakingAt: PoolInstant(nanoseconds: .seconds(1))) { effects, _ in effects = [] }
+        #expect(said?.contains("overdue") == true)
     }
 
     @Test func `notices a time-out that comes too early`() {

@@ -72,6 +72,28 @@ import Testing
         }
     }
 
+    /// Those who wait keep the pauses between attempts short, so whoever has a second's patience is served afterwards.
+    @Test func `and is away for ten seconds is used again within one`() async throws {
+        let options = PoolOptions(size: 4, maxOverflow: 0, checkoutTimeout: .seconds(10))
+        try await withShop(options, behindProxy: true) { shop in
+            try await fill(shop, 4)
+            let proxy = try shop.proxy
+            proxy.refuse()
+            proxy.cut()
+            let before = shop.engine.statistics.connectFailures
+            await withTaskGroup(of: Void.self) { crowd in
+                for id in 0..<50 { crowd.addTask { #expect(await insert(id, in: shop) == .checkoutTimedOut) } }
+            }
+            let attempts = shop.engine.statistics.connectFailures - before
+            #expect((18...100).contains(attempts), "\(attempts) attempts in ten seconds")
+            proxy.accept()
+            try await Task.sleep(for: .seconds(1))
+            try await shop.engine.withConnection(checkoutTimeout: .seconds(1)) { connection in
+                _ = try await connection.execute("SELECT 1")
+            }
+        }
+    }
+
     /// H130 H133.
     @Test func `refuses and accepts again, and nobody who has patience is told`() async throws {
         try await withShop(behindProxy: true) { shop in

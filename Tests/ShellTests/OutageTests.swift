@@ -43,8 +43,8 @@ import Testing
                 server.recover()
                 let (healed, before) = (ContinuousClock.now, engine.statistics.checkouts)
                 try await eventually("the crowd is served again") { engine.statistics.checkouts > before + 100 }
-                // The back-off's ceiling after a dozen failures is five seconds.
-                #expect(ContinuousClock.now - healed < .seconds(10))
+                // While callers come, the pause ends at half a second; the rest is for a slow machine.
+                #expect(ContinuousClock.now - healed < .seconds(3))
             }
             #expect(ContinuousClock.now - start < .seconds(60))
             try await engine.answers(7)
