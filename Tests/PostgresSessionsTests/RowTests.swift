@@ -49,7 +49,19 @@ func failure<T>(_ body: () throws -> T) -> DecodingFailure? {
         let failed = failure { try RowDecoding<(Int, Int)>.tuple().decodeAll(three) }
         #expect(failed?.reason == "it takes 2 columns, the result has 3 columns (a, b, c)")
         #expect(failure { try RowDecoding<Int>.scalar.decodeAll(three) }?.reason.contains("1 column,") == true)
-        #expect(failure { try RowDecoding<Int>.scalar.decodeAll(result([])) }?.reason.contains("RETURNING") == true)
+    }
+
+    @Test func `refuse a result that can have no rows, and name the remedy`() throws {
+        struct Item: Decodable { let id: Int? }
+        func reason<T>(_ decoding: RowDecoding<T>) -> String? {
+            failure { try decoding.decodeAll(result([])) }?.reason
+        }
+        let remedy = "the result has 0 columns: INSERT, UPDATE and DELETE have rows where they say RETURNING"
+        #expect(reason(RowDecoding<Int>.scalar) == "it takes 1 column, \(remedy)")
+        #expect(reason(RowDecoding<(Int, Int)>.tuple()) == "it takes 2 columns, \(remedy)")
+        #expect(reason(RowDecoding<Item>.decodable) == "it takes columns, \(remedy)")
+        #expect(reason(RowDecoding<Mood>.decodable) == "it takes columns, \(remedy)")
+        #expect(try RowDecoding<Item>.decodable.decodeAll(result([("id", .int8)])).isEmpty)
     }
 
     @Test func `name their own type where there is a NULL, and not that of its raw value`() throws {

@@ -39,6 +39,53 @@ private struct Route: Decodable, Equatable {
     }
 }
 
+/// Rows of the shop's table.
+private struct Item: Codable, Equatable, Table {
+    static let tableName = "items"
+    var id: Int
+    var name: String
+}
+
+@Suite(.timeLimit(.minutes(30))) struct `A statement without RETURNING` {
+    private func expectRemedy<R>(_ body: () async throws -> R) async throws {
+        let error = try await failure { try await body() }
+        #expect(Outcome(error) == .decoding && "\(error)".contains("RETURNING"), "\(error)")
+    }
+
+    /// Rows of one shape, by each way to ask for them.
+    private func expectRemedies<T>(_ query: RowQuery<T>) async throws {
+        try await expectRemedy { _ = try await query.all() }
+        try await expectRemedy { _ = try await query.first() }
+        try await expectRemedy { _ = try await query.one() }
+        try await expectRemedy { _ = try await query.oneOrNil() }
+        try await expectRemedy { for try await _ in query.stream() {} }
+    }
+
+    @Test(arguments: [
+        "INSERT INTO items SELECT count(*), 'item' FROM items", "UPDATE items SET name = 'thing'", "DELETE FROM items",
+    ])
+    func `has no rows to give, whatever they shall become`(text: String) async throws {
+        try await withShop { shop in
+            let changing = SQLQuery(unsafeRaw: text)
+            try await expectRemedies(shop.engine.query(changing, as: Item.self))
+            try await expectRemedies(shop.engine.query(changing, as: Mood.self))
+            try await expectRemedies(shop.engine.query(changing, as: Int.self))
+            try await expectRemedies(shop.engine.query(changing, as: (Int, String).self))
+        }
+    }
+
+    @Test func `is told from one that finds nothing`() async throws {
+        try await withShop { shop in
+            let nothing: SQLQuery = "SELECT id, name FROM items"
+            #expect(try await shop.engine.query(nothing, as: Item.self).all().isEmpty)
+            #expect(try await shop.engine.query(nothing, as: Item.self).first() == nil)
+            for try await _ in shop.engine.query(nothing, as: Item.self).stream() { Issue.record("a row") }
+            let returning: SQLQuery = "UPDATE items SET name = 'thing' RETURNING id, name"
+            #expect(try await shop.engine.query(returning, as: Item.self).all().isEmpty)
+        }
+    }
+}
+
 @Suite(.timeLimit(.minutes(30))) struct `An array` {
     private func withRoutes(_ body: (Session) async throws -> Void) async throws {
         try await withShop { shop in

@@ -83,7 +83,10 @@ extension RowDecoding where T: SQLDecodable {
 extension RowDecoding where T: Decodable {
     /// Rows into a struct, by the names of the columns.
     package static var decodable: Self {
-        Self { columns throws(EngineError) in StructRowDecoder(columns) }
+        Self { columns throws(EngineError) in
+            try columns.requireAny(for: T.self)
+            return StructRowDecoder(columns)
+        }
     }
 }
 
@@ -108,10 +111,18 @@ extension RowDecoding {
 
 extension RowColumns {
     fileprivate func require<T>(count wanted: Int, for type: T.Type) throws(EngineError) {
-        guard count != wanted else { return }
+        if count != wanted { throw misfit("\(wanted) column\(wanted == 1 ? "" : "s")", type) }
+    }
+
+    /// What a `Decodable` reads shows only with a row: a result that can have none would pass for one that happens to.
+    fileprivate func requireAny<T>(for type: T.Type) throws(EngineError) {
+        if count == 0 { throw misfit("columns", type) }
+    }
+
+    private func misfit<T>(_ wanted: String, _ type: T.Type) -> EngineError {
         let remedy = count == 0 ? ": INSERT, UPDATE and DELETE have rows where they say RETURNING" : ""
-        let reason = "it takes \(wanted) column\(wanted == 1 ? "" : "s"), the result has \(description)\(remedy)"
-        throw .decoding(DecodingFailure(type: "\(T.self)", reason: reason))
+        let reason = "it takes \(wanted), the result has \(description)\(remedy)"
+        return .decoding(DecodingFailure(type: "\(T.self)", reason: reason))
     }
 }
 

@@ -87,7 +87,11 @@ public struct RowStream<Element>: AsyncSequence {
 
         private func nextChunk() async throws -> Bool {
             if cursor == nil { cursor = try await runner.openCursor(query) }
-            guard let result = try await cursor?.next(), result.rowCount > 0 else { return false }
+            guard let result = try await cursor?.next() else { return false }
+            guard result.rowCount > 0 else {
+                if decoder == nil { _ = try decoding.decoder(for: result) }
+                return false
+            }
             let decoder = try self.decoder ?? decoding.decoder(for: result)
             decoder.rowsBefore += rowsInChunk
             self.decoder = decoder
