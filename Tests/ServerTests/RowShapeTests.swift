@@ -46,6 +46,29 @@ private struct Item: Codable, Equatable, Table {
     var name: String
 }
 
+@Suite(.timeLimit(.minutes(30))) struct `A table without a session` {
+    @Test func `is read by the engine, a statement at a time, and by a raw connection`() async throws {
+        try await withShop { shop in
+            try await shop.witness.execute("INSERT INTO items SELECT i, 'item ' || i FROM generate_series(1, 9) i")
+            let engine = shop.engine
+            let late = try await engine.query(Item.self).where("id > \(3)").order(by: "id DESC").limit(2).all()
+            #expect(late.map(\.id) == [9, 8])
+            #expect(try await engine.query(Item.self).count() == 9)
+            #expect(try await engine.query(Item.self).where("id = \(10)").exists() == false)
+            #expect(try await engine.get(Item.self, id: 7) == Item(id: 7, name: "item 7"))
+            #expect(try await engine.get(Item.self, id: 10) == nil)
+            var streamed = 0
+            for try await item in engine.query(Item.self).order(by: "id").stream() { streamed += item.id }
+            #expect(streamed == 45)
+            try await engine.withConnection { connection in
+                let first = try await connection.query(Item.self).order(by: "id").first()
+                let seventh = try await connection.get(Item.self, id: 7)
+                #expect(first?.id == 1 && seventh?.id == 7)
+            }
+        }
+    }
+}
+
 @Suite(.timeLimit(.minutes(30))) struct `A statement without RETURNING` {
     private func expectRemedy<R>(_ body: () async throws -> R) async throws {
         let error = try await failure { try await body() }

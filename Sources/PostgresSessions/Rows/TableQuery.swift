@@ -49,6 +49,10 @@ public struct TableQuery<T: Table> {
     /// The only row, or nil. Throws ``EngineError/unexpectedRowCount(_:)`` when there are more.
     public func oneOrNil() async throws -> sending T? { try await rows.oneOrNil() }
 
+    func get<ID: SQLEncodable>(id: ID) async throws -> sending T? {
+        try await RowQuery<T>(runner: runner, query: TableSQL<T>.get(id: id), decoding: .decodable).oneOrNil()
+    }
+
     /// How many rows there are.
     public func count() async throws -> Int {
         try await RowQuery<Int>(runner: runner, query: sql.count, decoding: .scalar).one()
@@ -75,13 +79,39 @@ extension TableQuery: TypedQuery {
     public var asRowQuery: RowQuery<T> { rows }
 }
 
+extension Engine {
+    /// The rows of a table, read by a statement of their own.
+    public func query<T: Table>(
+        _ table: T.Type, file: StaticString = #fileID, line: UInt = #line
+    ) -> TableQuery<T> {
+        TableQuery(runner: .engine(self, Origin(file: file, line: line)))
+    }
+
+    /// The row with this primary key, or nil.
+    public func get<T: Table, ID: SQLEncodable>(
+        _ table: T.Type, id: ID, file: StaticString = #fileID, line: UInt = #line
+    ) async throws -> sending T? {
+        try await query(table, file: file, line: line).get(id: id)
+    }
+}
+
+extension Connection {
+    /// The rows of a table.
+    public func query<T: Table>(_ table: T.Type) -> TableQuery<T> { TableQuery(runner: .connection(core)) }
+
+    /// The row with this primary key, or nil.
+    public func get<T: Table, ID: SQLEncodable>(_ table: T.Type, id: ID) async throws -> sending T? {
+        try await query(table).get(id: id)
+    }
+}
+
 extension Session {
     /// The rows of a table.
     public func query<T: Table>(_ table: T.Type) -> TableQuery<T> { TableQuery(runner: runner) }
 
     /// The row with this primary key, or nil.
     public func get<T: Table, ID: SQLEncodable>(_ table: T.Type, id: ID) async throws -> sending T? {
-        try await RowQuery<T>(runner: runner, query: TableSQL<T>.get(id: id), decoding: .decodable).oneOrNil()
+        try await query(table).get(id: id)
     }
 
     /// Inserts the row, and returns it as it was stored. A primary key that is nil is left to its default; any other nil is NULL, and
