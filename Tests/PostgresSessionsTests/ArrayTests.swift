@@ -62,6 +62,69 @@ import Testing
         #expect(try decode([String?].self, text: #"{NULL,"NULL",null}"#) == [nil, "NULL", nil])
         #expect(try decode([Int].self, text: "[0:1]={7,8}") == [7, 8])
         #expect(try decode([Int].self, text: "{}") == [])
+        #expect(try decode([Int].self, text: "{1,\n2}") == [1, 2])
+        #expect(try decode([String].self, text: "{a b , c}") == ["a b", "c"])
+        #expect(try decode([String].self, text: #"{a\ ,\NULL}"#) == ["a ", "NULL"])
+        #expect(try decode([[[[[[Int]]]]]].self, text: "{{{{{{1}}}}}}") == [[[[[[1]]]]]])
+        #expect(reason { _ = try decode([Int].self, text: "{{{{{{{1}}}}}}}") }?.contains("deeply") == true)
+    }
+
+    @Test(arguments: ["{,}", "{a,}", #"{"a"xb}"#, "{a{b}", "{a{b}}", #"{"a""b"}"#])
+    func `refuse text that the server would not print, where anything is an element`(text: String) {
+        #expect(reason { _ = try decode([String].self, text: text) } != nil)
+    }
+
+    @Test func `go out with what the server wants to know of them`() throws {
+        let flag = { (bytes: [UInt8]) in Array(bytes[4..<8]) }
+        #expect(try flag(encoded([1, 2])) == big(Int32(0)))
+        #expect(try flag(encoded([1, nil])) == big(Int32(1)))
+        #expect(try flag(encoded([[nil, 1], [2, 3]])) == big(Int32(1)))
+        #expect(try encoded([Int]()) == big(Int32(0)) + big(Int32(0)) + big(SQLType.int8.rawValue))
+        #expect(reason { _ = try encoded([[[[[[[1]]]]]]]) }?.contains("7 dimensions") == true)
+    }
+
+    /// One value after the other, by its own hand.
+    private struct Walk: Decodable, Equatable {
+        var values: [Int?] = []
+        init(_ values: [Int?]) { self.values = values }
+        init(from decoder: any Decoder) throws {
+            var container = try decoder.unkeyedContainer()
+            while !container.isAtEnd {
+                values.append(try container.decodeNil() ? nil : try container.decode(Int.self))
+            }
+        }
+    }
+
+    @Test func `are walked through by types without a codec`() throws {
+        func walk<V: SQLEncodable>(_ values: V) throws -> Walk {
+            try encoded(values).withUnsafeBytes {
+                try CellDecoder.decode(Walk.self, from: SQLCell(bytes: $0, type: .int8Array, isBinary: true))
+            }
+        }
+        #expect(try walk([1, nil, nil, 4]) == Walk([1, nil, nil, 4]))
+        #expect(try walk([Int]()) == Walk([]))
+        #expect(reason { _ = try walk([[1], [2]]) }?.contains("several dimensions") == true)
+    }
+
+    @Test func `print with their bounds and their delimiter`() throws {
+        func array(_ type: SQLType, _ dimensions: [(Int32, Int32)], _ elements: [[UInt8]]) -> [UInt8] {
+            big(Int32(dimensions.count)) + big(Int32(0)) + big(type.rawValue)
+                + dimensions.flatMap { big($0.0) + big($0.1) } + elements.flatMap { big(Int32($0.count)) + $0 }
+        }
+        let numbers = [big(Int64(7)), big(Int64(8))]
+        let shown: [([(Int32, Int32)], String)] = [
+            ([(2, 1)], "{7,8}"), ([(2, 0)], "[0:1]={7,8}"), ([(1, 0), (2, 1)], "[0:0][1:2]={{7,8}}"),
+            ([(2, 1), (1, -3)], "[1:2][-3:-3]={{7},{8}}"),
+        ]
+        for (dimensions, text) in shown {
+            #expect(try decode(String.self, .int8Array, array(.int8, dimensions, numbers)) == text)
+        }
+        let words = ["a", "", "null", "a b", "a\nb", "a\\b", "a\"b", "a,b", "{}", "nulls"].map { Array($0.utf8) }
+        let text = try decode(String.self, .textArray, array(.text, [(Int32(words.count), 1)], words))
+        #expect(text == #"{a,"","null","a b","a"# + "\n" + #"b","a\\b","a\"b","a,b","{}",nulls}"#)
+        let boxes = try encoded([SQLBox(high: SQLPoint(x: 3, y: 4), low: SQLPoint(x: 1, y: 2))])
+        #expect(try decode(String.self, .boxArray, boxes) == "{(3,4),(1,2)}")
+        #expect(reason { _ = try decode(String.self, .int8Array, encoded([1]) + [0]) }?.contains("too many") == true)
     }
 
     @Test(arguments: [
@@ -102,7 +165,13 @@ import Testing
 
     @Test func `do not believe a false header`() {
         let huge = big(Int32(1)) + big(Int32(0)) + big(UInt32(20)) + big(Int32.max) + big(Int32(1))
-        #expect(reason { _ = try decode([Int].self, .int8Array, huge) } != nil)
+        #expect(reason { _ = try decode([Int].self, .int8Array, huge) }?.contains("shorter") == true)
+        let lengths: [[Int32]] = [[-1], [.max, .max, .max], [65_536, 65_536, 65_536, 65_536], [0, 5], [1, 0]]
+        for lengths in lengths {
+            let head = big(Int32(lengths.count)) + big(Int32(0)) + big(UInt32(20))
+            let bytes = head + lengths.flatMap { big($0) + big(Int32(1)) }
+            #expect(reason { _ = try decode(String.self, .int8Array, bytes) } != nil, "\(lengths)")
+        }
         #expect(
             reason { _ = try decode([Int].self, .int8Array, big(Int32(7)) + big(Int32(0)) + big(UInt32(20))) } != nil)
         #expect(

@@ -29,9 +29,13 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
                 == "1 year 2 mons 3 days 04:05:06.789")
         #expect(try text(SQLInterval(months: -1, days: 1)) == "-1 mons +1 day")
         #expect(try text(SQLInterval(days: -1, microseconds: 3_600_000_000)) == "-1 days +01:00:00")
+        #expect(try text(SQLInterval(months: -1, days: 1, microseconds: 3_600_000_000)) == "-1 mons +1 day 01:00:00")
         #expect(try text(SQLInterval()) == "00:00:00")
+        #expect(SQLInterval(months: .min, days: .min, microseconds: .min).description == "-infinity")
+        #expect(SQLInterval(months: .min, microseconds: .min).description != "-infinity")
         #expect(
             try text(SQLTimeWithZone(time: SQLTime(hour: 1, minute: 2)!, secondsFromGMT: -12_600)) == "01:02:00-03:30")
+        #expect(try text(SQLTimeWithZone(time: .midnight, secondsFromGMT: 9_015)) == "00:00:00+02:30:15")
         #expect(try text(SQLDate.infinity) == "infinity")
     }
 
@@ -42,13 +46,98 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
         let zoned = SQLTimeWithZone(time: SQLTime(hour: 1, minute: 2)!, secondsFromGMT: .min)
         #expect(reason { _ = try encoded(zoned) }?.contains("offset") == true && "\(zoned)".hasPrefix("01:02:00-"))
         #expect(reason { _ = try decode(SQLTime.self, .time, big(Int64(-1))) } != nil)
+        let farEast = [57_599, 57_600].map { SQLTimeWithZone(time: .midnight, secondsFromGMT: $0) }
+        #expect(reason { _ = try encoded(farEast[0]) } == nil && reason { _ = try encoded(farEast[1]) } != nil)
+        for span in [SQLInterval(months: 1), SQLInterval(days: 1)] {
+            #expect(reason { _ = try decode(Duration.self, .interval, encoded(span)) }?.contains("varies") == true)
+        }
+        for long in [Duration.seconds(Int64.max), .seconds(9_223_372_036_854) + .microseconds(775_808)] {
+            #expect(reason { _ = try encoded(long) }?.contains("longer") == true)
+        }
         #expect(
             reason { _ = try decode(Duration.self, .interval, encoded(SQLInterval(days: 1))) }?.contains("days") == true
         )
     }
 }
 
+@Suite struct `The edges of a day, and of all days` {
+    @Test func `are read from text`() throws {
+        let read: [(String, Int64)] = [
+            ("24:00:00", 86_400_000_000), ("10:00:60", 36_060_000_000), ("00:00:00.123456", 123_456),
+            ("00:00:00.1234565", 123_457), ("00:00:00.1234564999", 123_456), ("23:59:59.9999999", 86_400_000_000),
+        ]
+        for (text, micros) in read { #expect(try decode(SQLTime.self, text: text).microseconds == micros, "\(text)") }
+        #expect(SQLTime(hour: 24, minute: 0)?.microseconds == 86_400_000_000)
+        #expect(try decode(SQLTimeWithZone.self, text: "01:00:00-02:30:15").secondsFromGMT == -9_015)
+        let last = try #require(SQLDate(year: 5_874_897, month: 12, day: 31))
+        #expect(try decode(SQLDate.self, text: "5874897-12-31") == last && last.description == "5874897-12-31")
+    }
+
+    @Test(arguments: ["24:00:01", "25:00:00", "10:60:00", "10:00:61", "10:00:00.", "1:00:00"])
+    func `have no time beyond them`(text: String) {
+        #expect(reason { _ = try decode(SQLTime.self, text: text) } != nil)
+    }
+
+    @Test(arguments: ["01:00:00+02:60", "01:00:00+02:30:60", "01:00:00+0260", "01:00:00+2"])
+    func `have no such offset`(text: String) {
+        #expect(reason { _ = try decode(SQLTimeWithZone.self, text: text) } != nil)
+    }
+
+    @Test func `have no moment beyond them`() throws {
+        let last = try decode(SQLTimestamp.self, text: "294277-01-09 04:00:54.775806")
+        #expect(last.microsecondsSince2000 == .max - 1)
+        for text in ["294277-01-09 05:00:00", "9999999-01-01", "0000-01-01 BC", "123-01-01", "12345678-01-01"] {
+            #expect(reason { _ = try decode(SQLTimestamp.self, text: text) } != nil, "\(text)")
+        }
+        let beyond = [SQLDate(daysSince2000: .max - 1), SQLDate(daysSince2000: .min + 1)]
+        #expect(beyond.map { SQLTimestamp($0, .midnight) } == [.infinity, .negativeInfinity])
+        // The server has moments from 4714-11-24 BC to 294276-12-31.
+        for days in [-2_451_546, 106_751_991 - 8] as [Int64] {
+            let date = Date(timeIntervalSinceReferenceDate: Double(days - 366) * 86_400)
+            #expect(reason { _ = try encoded(date) }?.contains("outside") == true, "\(days)")
+        }
+    }
+
+    @Test func `are not what a moment is rounded to`() throws {
+        #expect(try encoded(Date(timeIntervalSinceReferenceDate: 0.000_000_7)) == big(Int64(31_622_400_000_001)))
+        #expect(try encoded(Date(timeIntervalSinceReferenceDate: -0.000_000_7)) == big(Int64(31_622_399_999_999)))
+    }
+}
+
 @Suite struct `Ranges` {
+    @Test func `are refused where they are damaged`() throws {
+        let range = try encoded(SQLRange(1..<5))
+        let many = try encoded(SQLMultirange([SQLRange(1..<5)]))
+        for bytes in [range + [0], Array(range.dropLast()), []] {
+            #expect(reason { _ = try decode(SQLRange<Int>.self, .int8range, bytes) } != nil)
+        }
+        for bytes in [
+            many + [0], Array(many.dropLast()), big(Int32(-1)), big(Int32.max), big(Int32(1)) + big(Int32(-1)),
+        ] {
+            #expect(reason { _ = try decode(SQLMultirange<Int>.self, .int8multirange, bytes) } != nil)
+        }
+        #expect(
+            reason { _ = try decode(SQLMultirange<Int>.self, .int8multirange, big(Int32.max)) }?.contains(
+                "of 2147483647") == true)
+    }
+
+    @Test func `have the quotes that the server gives their bounds`() throws {
+        let bounds = [
+            ("a", "a"), ("", "\"\""), ("a b", "\"a b\""), ("a\\b", "\"a\\\\b\""), ("a\"b", "\"a\"\"b\""),
+            ("a,b", "\"a,b\""), ("a(b", "\"a(b\""), ("a)b", "\"a)b\""), ("a[b", "\"a[b\""), ("a]b", "\"a]b\""),
+            ("{a}", "{a}"),
+            ("a\tb", "\"a\tb\""),
+        ]
+        for (bound, quoted) in bounds {
+            let parts = RangeParts(lower: bound, upper: nil, includesLower: true, includesUpper: false)
+            #expect(try parts.shown { $0 } == "[\(quoted),)")
+        }
+    }
+
+    @Test func `of nothing are empty`() {
+        #expect(SQLRange(5..<5) == .empty && SQLRange(5...5) != .empty)
+    }
+
     @Test func `come back as they went`() throws {
         let ranges: [SQLRange<Int>] = [
             .empty, SQLRange(1..<5), SQLRange(1...5), .between(lower: .unbounded, upper: .exclusive(3)),
@@ -145,6 +234,9 @@ private func text<V: SQLEncodable>(_ value: V) throws -> String { try decode(Str
     func `do not follow what is nested without end`(type: SQLType) throws {
         let text = try? decode(String.self, type, nested(type, 10_000))
         #expect(text.map { $0.utf8.count < 100_000_000 } ?? true)
+        // Each level doubles the quotes of those inside it.
+        let deep = reason { _ = try decode(String.self, type, nested(type, 20)) }
+        #expect(type != .record || deep != nil)
     }
 
     private struct Keeper: Decodable {
