@@ -2,6 +2,11 @@ import PostgresSessions
 import PostgresSessionsTesting
 import Testing
 
+/// As it is decoded, its task is cancelled.
+private struct CancelsItsTask: SQLDecodable {
+    init(sqlCell: SQLCell) throws { withUnsafeCurrentTask { $0?.cancel() } }
+}
+
 @Suite(.timeLimit(.minutes(30))) struct `A cancelled task` {
     /// T02.
     @Test func `cancels its statement on the server, and the connection is used again`() async throws {
@@ -22,6 +27,48 @@ import Testing
             }
             #expect(try await shop.engine.query("SELECT 42", as: Int.self).one() == 42)
             #expect(shop.engine.statistics.opened == 1)
+        }
+    }
+
+    /// Nothing of its own waits any more that could hear of it.
+    @Test(arguments: [false, true])
+    func `whose answer was there already does not have the next statement cancelled`(onOneLoan: Bool) async throws {
+        try await withShop(PoolOptions(size: 1, maxOverflow: 0)) { shop in
+            let slow: SQLQuery = "SELECT 42 FROM pg_sleep(0.5)"
+            var answer: Int?
+            if onOneLoan {
+                answer = try await shop.engine.withConnection { connection in
+                    nonisolated(unsafe) let handle = connection
+                    let task = Task { try await handle.query("SELECT 1", as: CancelsItsTask.self).all() }
+                    _ = await task.result
+                    return try await handle.query(slow, as: Int.self).one()
+                }
+            } else {
+                let task = Task { try await shop.engine.query("SELECT 1", as: CancelsItsTask.self).all() }
+                _ = await task.result
+                answer = try await shop.engine.query(slow, as: Int.self).one()
+            }
+            #expect(answer == 42)
+        }
+    }
+
+    @Test func `whose opening flight loses its connection does not have it sent again`() async throws {
+        try await withShop(PoolOptions(size: 2, maxOverflow: 0), behindProxy: true) { shop in
+            try await fill(shop, 2)
+            let before = shop.observer.lent.count
+            try await shop.whileLocked {
+                let task = Task(executorPreference: testExecutor) {
+                    await outcome {
+                        try await shop.engine.withTransaction { try await $0.execute(shop.lockedStatement) }
+                    }
+                }
+                try await shop.untilWaiting()
+                // What the server answers to the cancel request ends the connection.
+                try shop.proxy.cut(afterBytes: 0, .toClient)
+                task.cancel()
+                #expect(await task.value == .cancelled)
+            }
+            #expect(shop.observer.lent.count == before + 1)
         }
     }
 

@@ -95,6 +95,22 @@ private let one = PoolOptions(size: 1, maxOverflow: 0)
         }
     }
 
+    @Test func `finds the limit of its scope in the next transaction`() async throws {
+        try await withShop(one) { shop in
+            let limit: SQLQuery = "SHOW statement_timeout"
+            try await shop.engine.withSession { session in
+                try await session.withTimeout(.seconds(600)) { session in
+                    try await session.execute("SELECT 1")
+                    try await session.execute("COMMIT AND CHAIN")
+                    #expect(try await session.query(limit, as: String.self).one() != "0")
+                    try await session.execute(batch: ["ROLLBACK", "BEGIN"])
+                    #expect(try await session.query(limit, as: String.self).one() != "0")
+                }
+                #expect(try await session.query(limit, as: String.self).one() == "0")
+            }
+        }
+    }
+
     /// Alone, and in the flight that begins the transaction.
     @Test(arguments: ["COMMIT", "END", "COMMIT AND CHAIN"], [false, true])
     func `is unknown where a text's COMMIT has no answer, and nothing is run again`(

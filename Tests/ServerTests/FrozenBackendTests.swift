@@ -137,11 +137,13 @@ private func bounded<R>(_ location: SourceLocation = #_sourceLocation, _ body: (
         }
     }
 
-    @Test func `does not keep the end of a stream without a session, nor a shutdown`() async throws {
+    /// Where all rows had come, nothing but COMMIT is under way.
+    @Test(arguments: [3, 100_000])
+    func `does not keep the end of a stream without a session, nor a shutdown`(count: Int) async throws {
         try await withShop(one) { shop in
-            let many: SQLQuery = "SELECT i FROM generate_series(1, 100000) AS i"
+            let rows: SQLQuery = "SELECT i FROM generate_series(1, \(count)) AS i"
             try await shop.whileFrozenAfter { freeze in
-                for try await _ in shop.engine.query(many, as: Int.self).stream() {
+                for try await _ in shop.engine.query(rows, as: Int.self).stream() {
                     freeze()
                     break
                 }

@@ -25,6 +25,21 @@ import Testing
         }
     }
 
+    /// Its socket may stay open, where the machine has died meanwhile.
+    @Test func `that it ends while it is idle is not lent any more`() async throws {
+        try await withWarmEngine { server, engine in
+            server.say(ServerBytes.fatal("57P02"))
+            // The server has said it before it answers somebody new.
+            let other = try Engine(Engine.Configuration(url: server.url, pool: one))
+            try await other.answers(7)
+            await other.shutdown()
+            await loopsHaveTurned()
+            try await engine.execute("INSERT")
+            #expect(server.count(.statement("INSERT")) == 1)
+            #expect(engine.statistics.opened == 2)
+        }
+    }
+
     @Test(arguments: ends)
     func `that it ends, in place of COMMIT's answer, leaves the outcome unknown`(code: String) async throws {
         try await withWarmEngine(Self.two) { server, engine in

@@ -66,6 +66,9 @@ import Testing
             guard case EngineError.checkoutTimedOut(let then) = error else { throw error }
             #expect(then.lastConnectFailure?.contains("57P03") == true)
             #expect(then.connectFailures >= 2)
+            server.recover()
+            #expect(try await patient.value == 1)
+            #expect(engine.statistics.lastConnectFailure == nil)
         }
     }
 

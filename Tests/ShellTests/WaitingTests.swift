@@ -17,6 +17,35 @@ private func fate(_ body: () async throws -> Void) async -> Fate {
     }
 }
 
+@Suite(.timeLimit(.minutes(15))) struct `The time to wait for a connection` {
+    @Test(arguments: [false, true])
+    func `is one, however often the work is sent again`(inSession: Bool) async throws {
+        let patience = Duration.seconds(2)
+        try await withWarmEngine(PoolOptions(size: 1, maxOverflow: 0, checkoutTimeout: patience)) { server, engine in
+            server.on(.statement("INSERT"), .hold, times: 1)
+            let task = try await engine.withConnection { _ in
+                let task = Task(executorPreference: testExecutor) {
+                    await fate {
+                        guard inSession else {
+                            _ = try await engine.execute("INSERT")
+                            return
+                        }
+                        try await engine.withTransaction { try await $0.execute("INSERT") }
+                    }
+                }
+                try await eventually("it waits") { engine.statistics.waiting == 1 }
+                return task
+            }
+            let start = ContinuousClock.now
+            try await eventually("it is under way") { server.hasReached(.statement("INSERT")) }
+            try await eventually("the time is up") { ContinuousClock.now - start > patience }
+            server.say(ServerBytes.fatal("57P01"), thenClose: true)
+            #expect(await task.value == .timedOut)
+            #expect(server.count(.statement("INSERT")) == 1)
+        }
+    }
+}
+
 /// Holds an engine's connection, lets so many tasks wait for it, and calls the body while they do.
 private func withWaiters(
     _ count: Int, at engine: Engine, timeout: Duration = .seconds(600),
