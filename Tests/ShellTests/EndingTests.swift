@@ -83,6 +83,24 @@ private struct Broken: Error {}
         }
     }
 
+    /// Nothing can have been committed: so the unit of work may be run again.
+    @Test func `is no reason not to run it again where it is COMMIT and was refused`() async throws {
+        try await withWarmEngine { server, engine in
+            server.on(.statement("COMMIT"), .error("23503"), times: 1)
+            server.on(.statement("SELECT 13"), .cut, times: 1)
+            try await engine.withTransaction(retry: .onConflict(maxAttempts: 2)) { session in
+                try await session.execute("INSERT")
+                do {
+                    try await session.commit()
+                } catch let error as ServerError where error.sqlState == .foreignKeyViolation {
+                    _ = try await engine.echo(13)
+                }
+            }
+            #expect(ends(server) == ["COMMIT", "COMMIT"])
+            #expect(server.count(.statement("INSERT")) == 2)
+        }
+    }
+
     /// As a server does whose transaction has failed and who has not said so.
     @Test(arguments: [false, true])
     func `is no commit where COMMIT is answered with ROLLBACK`(withStatement: Bool) async throws {

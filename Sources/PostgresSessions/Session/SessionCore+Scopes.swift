@@ -35,18 +35,18 @@ extension SessionCore {
         try await Task.sleep(for: retry.pause(after: attempt))
     }
 
-    /// Whether the unit of work that ended with `error` may be run again: a conflict, or a connection lost before COMMIT,
-    /// also where the body had swallowed it and went on; or a prepared statement that no longer fits, which is forgotten by
-    /// now. Never where something may have been committed.
+    /// Whether the unit of work that ended with `error` may be run again: a conflict, or a lost connection, also where the
+    /// body had swallowed it and went on; or a prepared statement that no longer fits, which is forgotten by now. Never where
+    /// something may have been committed: one that is lost in COMMIT is none of these.
     func mayRetry(after error: any Error) -> Bool {
         guard !mayBeCommitted else { return false }
         switch error {
         case let error as ServerError: return error.sqlState.isConflict || error.isStaleStatement
-        case EngineError.connectionLost: return !hasSentCommit
+        case EngineError.connectionLost: return true
         case EngineError.transactionAborted:
             switch abandoned {
             case .failed(let state): return state.isConflict
-            case .lost: return !hasSentCommit
+            case .lost: return true
             case .none, .pending, .active: return false
             }
         default: return false

@@ -142,8 +142,8 @@ public struct RetryPolicy: Sendable, Hashable {
     public static let never = RetryPolicy(maxAttempts: 1, baseDelay: .zero)
 
     /// Again after a serialization failure (40001), a deadlock (40P01), at COMMIT too, a connection lost before COMMIT was
-    /// sent, or a prepared statement that a change of its table has made useless; never after an unknown outcome, nor where
-    /// the body has committed by hand. Pauses grow exponentially with full jitter. See ``EngineObserver/willRetry(attempt:after:origin:)``.
+    /// sent or after it was refused, or a prepared statement that a change of its table has made useless; never after an
+    /// unknown outcome, nor where the body has committed by hand. Pauses grow exponentially with full jitter. See ``EngineObserver/willRetry(attempt:after:origin:)``.
     public static func onConflict(maxAttempts: Int, baseDelay: Duration = .milliseconds(10)) -> RetryPolicy {
         RetryPolicy(maxAttempts: max(1, maxAttempts), baseDelay: baseDelay)
     }
