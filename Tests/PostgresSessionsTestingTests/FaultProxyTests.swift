@@ -157,6 +157,16 @@ private struct Fixture {
         await fixture.proxy.stop()
     }
 
+    @Test func `cuts a connection behind a byte that no other one follows`() async throws {
+        let fixture = try await Fixture()
+        let client = try fixture.client()
+        fixture.proxy.cut(afterBytes: 5, .toServer)
+        try client.send("hello")
+        #expect(await eventually { fixture.proxy.openConnections == 0 })
+        #expect(await eventually { fixture.server.bytes == [Array("hello".utf8)] })
+        await fixture.proxy.stop()
+    }
+
     @Test func `ends every connection at once and takes the next`() async throws {
         let fixture = try await Fixture()
         let clients = try [fixture.client(), fixture.client()]
