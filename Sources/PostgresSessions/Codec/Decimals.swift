@@ -41,10 +41,7 @@ extension Decimal: SQLEncodable, SQLDecodable {
 
     private static func exactly(_ form: NumericForm) -> Decimal? {
         var (coefficient, exponent) = (form.coefficient, form.exponent)
-        // Move zeros between the two parts until the exponent is one that a Decimal can have.
-        while exponent < -128, coefficient % 10 == 0, coefficient != 0 {
-            (coefficient, exponent) = (coefficient / 10, exponent + 1)
-        }
+        // Zeros move into the coefficient, which has none at its end, until the exponent is one that a Decimal can have.
         while exponent > 127, coefficient <= UInt128.max / 10 {
             (coefficient, exponent) = (coefficient * 10, exponent - 1)
         }
