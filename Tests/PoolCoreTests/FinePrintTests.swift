@@ -121,7 +121,8 @@ import Testing
     private func configuration(_ size: Int) -> PoolConfiguration {
         PoolConfiguration(
             size: size, maxOverflow: 0, backoff: PoolConfiguration.Backoff(base: .milliseconds(100), jitter: 0),
-            permanentBackoff: PoolConfiguration.Backoff(base: .seconds(1), cap: .seconds(30), jitter: 0))
+            permanentBackoff: PoolConfiguration.Backoff(
+                base: .seconds(1), cap: .seconds(30), capForWaiters: .seconds(5), jitter: 0))
     }
 
     @Test func `is asked once for those it has refused meanwhile, at its own pace, and not for ever`() {

@@ -5,9 +5,11 @@ import PostgresSessions
 /// Who takes part. Each measures itself in a process of its own, so that CPU time is the client's alone.
 enum Contestant: String, CaseIterable {
     case engineSelect = "engine-select"
+    case plainSelect = "plain-select"
     case pgbenchSelect = "pgbench-select"
     case threadsSelect = "threads-select"
     case engineTransaction = "engine-transaction"
+    case plainTransaction = "plain-transaction"
     case pipelinedTransaction = "pipelined-transaction"
     case blockingTransaction = "blocking-transaction"
     case engineCheckout = "engine-checkout"
@@ -29,8 +31,10 @@ enum Contestant: String, CaseIterable {
     /// Runs in this process.
     func measure(_ task: EngineContestant) async throws -> Measurement {
         switch self {
-        case .engineSelect: try await task.select()
-        case .engineTransaction: try await task.transaction()
+        case .engineSelect: try await task.select(onEngine: true)
+        case .plainSelect: try await task.select(onEngine: false)
+        case .engineTransaction: try await task.transaction(onEngine: true)
+        case .plainTransaction: try await task.transaction(onEngine: false)
         case .engineCheckout: try await task.checkout()
         case .calmLoad: try await task.load(cancelling: false)
         case .cancelledLoad: try await task.load(cancelling: true)

@@ -18,10 +18,11 @@ struct EngineContestant {
     }
 
     /// One autocommit statement through the engine.
-    func select() async throws -> Measurement {
+    func select(onEngine: Bool) async throws -> Measurement {
         let accounts = accounts
         return try await withEngine { engine in
-            try await Stopwatch.run(clients: clients, seconds: seconds, executor: engine.executor) { watch, index in
+            let executor = onEngine ? engine.executor : nil
+            return try await Stopwatch.run(clients: clients, seconds: seconds, executor: executor) { watch, index in
                 var random = AccountNumbers(seed: index, count: accounts)
                 var counted = 0
                 while !watch.isOver {
@@ -37,10 +38,11 @@ struct EngineContestant {
     }
 
     /// One unit of work: BEGIN, SELECT, COMMIT.
-    func transaction() async throws -> Measurement {
+    func transaction(onEngine: Bool) async throws -> Measurement {
         let accounts = accounts
         return try await withEngine { engine in
-            try await Stopwatch.run(clients: clients, seconds: seconds, executor: engine.executor) { watch, index in
+            let executor = onEngine ? engine.executor : nil
+            return try await Stopwatch.run(clients: clients, seconds: seconds, executor: executor) { watch, index in
                 var random = AccountNumbers(seed: index, count: accounts)
                 var counted = 0
                 while !watch.isOver {

@@ -1,5 +1,6 @@
 extension Race {
     static let engine = "engine"
+    static let plain = "plain tasks"
     static let pgbench = "pgbench"
     static let threads = "libpq threads"
     static let pipelined = "libpq pipelined"
@@ -18,6 +19,7 @@ extension Race {
     /// Who is who, printed above the tables.
     static let legend = """
           engine            this library, tasks on engine.executor, pool of 8
+          plain tasks       the same on Swift's own executor
           pgbench           pgbench -S -M prepared -c 8 -j 2
           libpq threads     C, prepared and binary, a thread per connection, blocking
           libpq pipelined   the same; BEGIN and SELECT in one flight by hand, then COMMIT: 2 flights
@@ -35,6 +37,7 @@ extension Race {
         title: "Prepared point SELECT on pgbench_accounts, scale \(Accounts.scale), 8 connections",
         entrants: [
             Entrant(label: engine, contestant: .engineSelect),
+            Entrant(label: plain, contestant: .plainSelect),
             Entrant(label: pgbench, contestant: .pgbenchSelect),
             Entrant(label: threads, contestant: .threadsSelect),
         ],
@@ -88,6 +91,7 @@ extension Race {
             title: "Unit of work BEGIN, SELECT, COMMIT, 8 connections, \(isNear ? "at hand" : "1 ms away")",
             entrants: [
                 Entrant(label: engine, contestant: .engineTransaction),
+                Entrant(label: plain, contestant: .plainTransaction),
                 Entrant(label: pipelined, contestant: .pipelinedTransaction),
                 Entrant(label: blocking, contestant: .blockingTransaction),
             ],

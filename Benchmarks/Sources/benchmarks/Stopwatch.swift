@@ -10,7 +10,7 @@ final class Stopwatch: Sendable {
 
     /// Runs `clients` tasks until the time is over; each returns how many operations it counted.
     static func run(
-        clients: Int, seconds: Double, executor: some TaskExecutor,
+        clients: Int, seconds: Double, executor: (any TaskExecutor)?,
         _ client: @escaping @Sendable (Stopwatch, Int) async throws -> Int
     ) async throws -> Measurement {
         let watch = Stopwatch()
