@@ -215,10 +215,10 @@ extension WireConnection {
         let isWanted = !isCancelling
         var pointer = first
         repeat {
-            lender.lend(pointer) { rows in
-                noteSize(of: rows)
-                if isWanted { rowSink.take(rows) } else { rowSink.drop(rows) }
-            }
+            lender.lend(pointer)
+            noteSize(of: lender)
+            if isWanted { rowSink.take(lender) } else { rowSink.drop(lender) }
+            lender.returnLent()
             guard PQisBusy(conn) == 0, let next = PQgetResult(conn) else { return nil }
             pointer = next
         } while cpq_is_partial_rows(PQresultStatus(pointer))
@@ -304,7 +304,6 @@ extension WireConnection {
 
     /// Forgets how the last flight was interrupted; call before the next one.
     package func beginFlight() {
-        lender.returnLent()
         interruption = nil
         givenUpAt = nil
         hasConsumed = false

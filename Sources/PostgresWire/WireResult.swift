@@ -25,22 +25,16 @@ package final class WireResult: @unchecked Sendable {
     /// One that only lends.
     init() {}
 
-    /// Shows a result, which is freed after the body, so that a result of one row needs no object of its own.
+    /// Shows a result until it is returned, so that one that nobody keeps needs no object of its own.
     @inline(__always)
-    func lend(_ pointer: OpaquePointer, _ body: (WireResult) -> Void) {
-        self.pointer = pointer
-        body(self)
-        self.pointer = nil
-        PQclear(pointer)
-    }
-
-    /// As above, until it is returned.
     func lend(_ pointer: OpaquePointer) { self.pointer = pointer }
 
+    @inline(__always)
     func returnLent() {
         guard pointer != nil else { return }
         PQclear(pointer)
-        (pointer, attached) = (nil, nil)
+        pointer = nil
+        if attached != nil { attached = nil }
     }
 
     deinit { PQclear(pointer) }

@@ -42,18 +42,12 @@ import Testing
     }
 }
 
-private struct Note: Codable, Table {
-    static let tableName = "items"
-    var id: Int
-    var name: String
-}
-
 @Suite(.timeLimit(.minutes(30))) struct `A fragment that ends in a comment` {
     @Test func `swallows nothing of what comes behind it`() async throws {
         try await withShop { shop in
             try await shop.engine.withTransaction { session in
-                for id in 1...5 { try await session.insert(Note(id: id, name: "n\(id)")) }
-                let few = session.query(Note.self).where("id > \(1) -- not the first")
+                for id in 1...5 { try await session.insert(ShopItem(id: id, name: "n\(id)")) }
+                let few = session.query(ShopItem.self).where("id > \(1) -- not the first")
                     .where("id < \(5) --").order(by: "name DESC -- last first").order(by: "id -- then")
                 #expect(try await few.limit(2).all().map(\.id) == [4, 3])
                 #expect(try await few.offset(1).forUpdate().all().map(\.id) == [3, 2])

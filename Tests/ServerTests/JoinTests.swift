@@ -107,7 +107,7 @@ private struct Join: CustomStringConvertible {
                 try await connection.execute("BEGIN")
                 let counts = try await connection.withSession { session in
                     var counts: [Int] = []
-                    func count() async throws { counts.append(try await session.query(Item.self).count()) }
+                    func count() async throws { counts.append(try await session.query(ShopItem.self).count()) }
                     try await session.execute("INSERT INTO items VALUES (1, 'item')")
                     try await count()
                     try await session.rollback()
@@ -229,11 +229,4 @@ private struct Join: CustomStringConvertible {
             #expect(try await shop.names() == ["kept", "kept too"])
         }
     }
-}
-
-/// A row of the shop's items.
-private struct Item: Codable, Table {
-    static let tableName = "items"
-    var id: Int
-    var name: String
 }

@@ -39,30 +39,23 @@ private struct Route: Decodable, Equatable {
     }
 }
 
-/// Rows of the shop's table.
-private struct Item: Codable, Equatable, Table {
-    static let tableName = "items"
-    var id: Int
-    var name: String
-}
-
 @Suite(.timeLimit(.minutes(30))) struct `A table without a session` {
     @Test func `is read by the engine, a statement at a time, and by a raw connection`() async throws {
         try await withShop { shop in
             try await shop.witness.execute("INSERT INTO items SELECT i, 'item ' || i FROM generate_series(1, 9) i")
             let engine = shop.engine
-            let late = try await engine.query(Item.self).where("id > \(3)").order(by: "id DESC").limit(2).all()
+            let late = try await engine.query(ShopItem.self).where("id > \(3)").order(by: "id DESC").limit(2).all()
             #expect(late.map(\.id) == [9, 8])
-            #expect(try await engine.query(Item.self).count() == 9)
-            #expect(try await engine.query(Item.self).where("id = \(10)").exists() == false)
-            #expect(try await engine.get(Item.self, id: 7) == Item(id: 7, name: "item 7"))
-            #expect(try await engine.get(Item.self, id: 10) == nil)
+            #expect(try await engine.query(ShopItem.self).count() == 9)
+            #expect(try await engine.query(ShopItem.self).where("id = \(10)").exists() == false)
+            #expect(try await engine.get(ShopItem.self, id: 7) == ShopItem(id: 7, name: "item 7"))
+            #expect(try await engine.get(ShopItem.self, id: 10) == nil)
             var streamed = 0
-            for try await item in engine.query(Item.self).order(by: "id").stream() { streamed += item.id }
+            for try await item in engine.query(ShopItem.self).order(by: "id").stream() { streamed += item.id }
             #expect(streamed == 45)
             try await engine.withConnection { connection in
-                let first = try await connection.query(Item.self).order(by: "id").first()
-                let seventh = try await connection.get(Item.self, id: 7)
+                let first = try await connection.query(ShopItem.self).order(by: "id").first()
+                let seventh = try await connection.get(ShopItem.self, id: 7)
                 #expect(first?.id == 1 && seventh?.id == 7)
             }
         }
@@ -90,7 +83,7 @@ private struct Item: Codable, Equatable, Table {
     func `has no rows to give, whatever they shall become`(text: String) async throws {
         try await withShop { shop in
             let changing = SQLQuery(unsafeRaw: text)
-            try await expectRemedies(shop.engine.query(changing, as: Item.self))
+            try await expectRemedies(shop.engine.query(changing, as: ShopItem.self))
             try await expectRemedies(shop.engine.query(changing, as: Mood.self))
             try await expectRemedies(shop.engine.query(changing, as: Int.self))
             try await expectRemedies(shop.engine.query(changing, as: (Int, String).self))
@@ -100,11 +93,11 @@ private struct Item: Codable, Equatable, Table {
     @Test func `is told from one that finds nothing`() async throws {
         try await withShop { shop in
             let nothing: SQLQuery = "SELECT id, name FROM items"
-            #expect(try await shop.engine.query(nothing, as: Item.self).all().isEmpty)
-            #expect(try await shop.engine.query(nothing, as: Item.self).first() == nil)
-            for try await _ in shop.engine.query(nothing, as: Item.self).stream() { Issue.record("a row") }
+            #expect(try await shop.engine.query(nothing, as: ShopItem.self).all().isEmpty)
+            #expect(try await shop.engine.query(nothing, as: ShopItem.self).first() == nil)
+            for try await _ in shop.engine.query(nothing, as: ShopItem.self).stream() { Issue.record("a row") }
             let returning: SQLQuery = "UPDATE items SET name = 'thing' RETURNING id, name"
-            #expect(try await shop.engine.query(returning, as: Item.self).all().isEmpty)
+            #expect(try await shop.engine.query(returning, as: ShopItem.self).all().isEmpty)
         }
     }
 }

@@ -24,8 +24,9 @@ final class PhysicalConnection: @unchecked Sendable {
     /// The statements that are dropped ahead of the flight under way.
     @exclusivity(unchecked) private var dropping: [String] = []
 
-    /// Statements whose columns have a type without a binary form: their results come as text. Beyond so many they are found out again.
+    /// Statements whose columns have a type without a binary form: their results come as text.
     @exclusivity(unchecked) private var textStatements: Set<[UInt8]> = []
+    /// Beyond so many they are found out again.
     private static let mostTextStatements = 256
 
     /// What borrowers may have left in the session since it was last clean.
@@ -51,7 +52,7 @@ final class PhysicalConnection: @unchecked Sendable {
         var text: [UInt8] = []
     }
 
-    /// Of a feed's statements, before the first of them leave and their answers are looked for; fewer where they are slow to come.
+    /// A feed's statements leave, and their answers are looked for, after so many or so long; each sixteenth looks at the clock.
     private static let saidAtOnce = 512
     private static let heldBack = Duration.milliseconds(1)
 

@@ -88,13 +88,10 @@ public struct RowStream<Element>: AsyncSequence {
         private func nextChunk() async throws -> Bool {
             if cursor == nil { cursor = try await runner.openCursor(query) }
             guard let result = try await cursor?.next() else { return false }
-            guard result.rowCount > 0 else {
-                if decoder == nil { _ = try decoding.decoder(for: result) }
-                return false
-            }
             let decoder = try self.decoder ?? decoding.decoder(for: result)
-            decoder.rowsBefore += rowsInChunk
             self.decoder = decoder
+            guard result.rowCount > 0 else { return false }
+            decoder.rowsBefore += rowsInChunk
             chunk = result
             (row, rowsInChunk) = (0, result.rowCount)
             rowSize = result.memorySize / result.rowCount

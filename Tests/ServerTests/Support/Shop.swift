@@ -12,6 +12,13 @@ enum SharedServer {
     static func nextShopNumber() -> Int { shops.add(1, ordering: .relaxed).newValue }
 }
 
+/// A row of a shop's items.
+struct ShopItem: Codable, Equatable, Table {
+    static let tableName = "items"
+    var id: Int
+    var name: String
+}
+
 /// A schema of one's own with a table of items, an engine on it that is being tested, and one that watches.
 struct Shop: Sendable {
     /// The engine that is being tested.
